@@ -1,0 +1,42 @@
+// Unit tests run the TypeScript sources through swc, without a build. Integration tests start
+// the built programs as child processes, one file at a time: they share the machine's clock.
+const common = {
+  testEnvironment: 'node',
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'commonjs', ignoreDynamic: true },
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^@kvm-audio/native-alsa/(\\w+)$': '<rootDir>/native-alsa/lib/$1.ts',
+    '^@kvm-audio/([\\w-]+)$': '<rootDir>/packages/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  modulePathIgnorePatterns: ['/dist/', '<rootDir>/native-alsa/build/'],
+};
+
+export default {
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: [
+        '<rootDir>/packages/**/src/**/*.test.ts',
+        '<rootDir>/native-alsa/**/*.test.ts',
+        '<rootDir>/test/tidy/**/*.test.ts',
+      ],
+    },
+    {
+      ...common,
+      displayName: 'integration',
+      testMatch: [
+        '<rootDir>/test/integration/**/*.test.ts',
+        '<rootDir>/test/contract/**/*.test.ts',
+      ],
+    },
+  ],
+};

@@ -1,0 +1,29 @@
+{
+  "target_defaults": {
+    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden"],
+    "cflags!": ["-fno-exceptions"],
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+    "conditions": [
+      ["sanitize=='address'", {
+        "cflags_cc": ["-fsanitize=address", "-fno-omit-frame-pointer", "-g"],
+        "ldflags": ["-fsanitize=address"]
+      }]
+    ]
+  },
+  "variables": { "sanitize%": "none" },
+  "targets": [
+    {
+      "target_name": "alsa",
+      "sources": ["<!@(ls -1 src/alsa/*.cpp)"],
+      "cflags_cc": ["<!@(pkg-config --cflags alsa)"],
+      "libraries": ["<!@(pkg-config --libs alsa)"]
+    },
+    {
+      "target_name": "opus",
+      "sources": ["<!@(ls -1 src/opus/*.cpp)"],
+      "cflags_cc": ["<!@(pkg-config --cflags opus)"],
+      "libraries": ["<!@(pkg-config --libs opus)"]
+    }
+  ]
+}
