@@ -20,6 +20,7 @@ const common = {
 };
 
 export default {
+  reporters: ['default', '<rootDir>/test/helpers/closingLine.cjs'],
   projects: [
     {
       ...common,

@@ -1,7 +1,6 @@
 {
   "target_defaults": {
-    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden"],
-    "cflags!": ["-fno-exceptions"],
+    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fno-exceptions", "-fvisibility=hidden"],
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
     "conditions": [
@@ -17,7 +16,8 @@
       "target_name": "alsa",
       "sources": ["<!@(ls -1 src/alsa/*.cpp)"],
       "cflags_cc": ["<!@(pkg-config --cflags alsa)"],
-      "libraries": ["<!@(pkg-config --libs alsa)"]
+      "libraries": ["<!@(pkg-config --libs alsa)"],
+      "ldflags": ["-Wl,-z,nodelete"]
     },
     {
       "target_name": "opus",

@@ -1,0 +1,65 @@
+# One line a target: the same for a person and for CI. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# Node's own headers, where they lie beside it; else node-gyp fetches them.
+NODEDIR = $(shell node -p "const d=require('path').resolve(process.execPath,'../..'); \
+  require('fs').existsSync(d+'/include/node/node_api.h') ? '--nodedir='+d : ''")
+GYP = cd native-alsa && ../node_modules/.bin/node-gyp
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: run
+run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm] [OUTPUT=pcm] [QUALITY=level]
+	@exec node packages/cli/bin/kvm-audioctl.js demo \
+	  $(if $(INPUT),--input '$(INPUT)') $(if $(OUTPUT),--output '$(OUTPUT)') \
+	  $(if $(QUALITY),--quality '$(QUALITY)')
+
+.PHONY: test
+test: build lint types ## everything: lint, types, unit and integration tests
+	node_modules/.bin/jest --runInBand
+
+.PHONY: build
+build: native ## system packages, npm packages, addons, virtual card, TypeScript
+	@node_modules/.bin/tsc -b
+	@for package in protocol client; do \
+	  node_modules/.bin/tsc -p packages/$$package/tsconfig.cjs.json && \
+	  echo '{ "type": "commonjs" }' >packages/$$package/dist/cjs/package.json || exit 1; \
+	done
+
+.PHONY: native
+native: node_modules/.package-lock.json
+	@$(GYP) build >build.log 2>&1 || $(GYP) configure build $(NODEDIR) >build.log 2>&1 || \
+	  { cat build.log >&2; exit 1; }
+	@$(MAKE) --silent -C native-alsa/virtual-card
+
+node_modules/.package-lock.json: package-lock.json | system
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: system
+system:
+	@docker/install-debian.sh
+
+.PHONY: lint
+lint: | build ## format and lint
+	node_modules/.bin/biome check --error-on-warnings .
+
+.PHONY: types
+types: | build
+	node_modules/.bin/tsc -p tsconfig.test.json
+
+.PHONY: asan
+asan: build ## the native tests with AddressSanitizer
+	native-alsa/test/asan.sh
+
+.PHONY: bench
+bench: build ## latency, underruns, CPU and memory beside the C yardstick
+	test/bench/run.sh
+
+.PHONY: clean
+clean: ## what was built, without npm packages
+	rm -rf native-alsa/build native-alsa/build.log packages/*/dist packages/*/*.tsbuildinfo \
+	  native-alsa/dist native-alsa/*.tsbuildinfo

@@ -1,0 +1,94 @@
+import { AlsaError, errnoName } from './AlsaError.js';
+import { type AddonStream, type Layout, loadAddon } from './addon.js';
+import { limits } from './limits.js';
+import type { Negotiated, PcmEvents, PcmOptions } from './options.js';
+import { checkOptions } from './options.js';
+import { StreamMemory } from './StreamMemory.js';
+
+export type CloseResult = 'joined' | 'abandoned';
+
+/**
+ * What capture and playback have in common: the addon's stream, its events, and how it ends. The
+ * device is opened, used and closed by the stream's own thread.
+ */
+export class DeviceStream {
+  readonly options: Readonly<PcmOptions>;
+  readonly memory: StreamMemory;
+  readonly layout: Layout;
+  readonly #events: PcmEvents;
+  readonly #stream: AddonStream;
+  #ended: CloseResult | undefined;
+  #closing: Promise<CloseResult> | undefined;
+  #whenEnded: ((result: CloseResult) => void) | undefined;
+
+  constructor(capture: boolean, options: PcmOptions, events: PcmEvents) {
+    checkOptions(options, capture);
+    const addon = loadAddon();
+    this.options = { ...options };
+    this.layout = addon.layout;
+    this.#events = events;
+    this.#stream = new addon.Stream({ ...options, capture }, (bits) => this.#tell(bits));
+    this.memory = new StreamMemory(this.#stream.memory(), this.layout, options.slotCount);
+  }
+
+  /** close() has not been called. */
+  get open(): boolean {
+    return this.#closing === undefined;
+  }
+
+  /** Wakes the device thread, unless it has been woken already and has not looked yet. */
+  kick(): void {
+    if (this.memory.exchange(this.layout.kick, 1) === 0) this.#stream.kick();
+  }
+
+  close(timeoutMs: number): Promise<CloseResult> {
+    this.#closing ??= this.#shutDown(Math.min(Math.max(timeoutMs, 0), limits.closeTimeoutMsMax));
+    return this.#closing;
+  }
+
+  #shutDown(timeoutMs: number): Promise<CloseResult> {
+    if (this.#ended !== undefined) return Promise.resolve(this.#ended);
+    this.#stream.stop();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#finish(false), timeoutMs);
+      this.#whenEnded = (result) => {
+        clearTimeout(timer);
+        resolve(result);
+      };
+    });
+  }
+
+  #finish(ended: boolean): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = this.#stream.finish(ended) ? 'joined' : 'abandoned';
+    this.#whenEnded?.(this.#ended);
+  }
+
+  #tell(bits: number): void {
+    const { opened, wake, failed, ended } = this.layout;
+    if ((bits & ended) !== 0) this.#finish(true);
+    if (this.open && (bits & opened) !== 0) this.#events.opened(this.#negotiated());
+    if (this.open && (bits & wake) !== 0) this.#events.wake();
+    if (this.open && (bits & failed) !== 0) {
+      this.#events.failed(new AlsaError(this.options.device, this.#stream.failure()));
+    }
+  }
+
+  #negotiated(): Negotiated {
+    const { rate, channels, schedFifoPriority } = this.options;
+    const granted = this.#stream.negotiated();
+    const negotiated: Negotiated = {
+      rate,
+      channels,
+      periodFrames: granted.periodFrames,
+      bufferFrames: granted.bufferFrames,
+      format: 'S16_LE',
+      cardName: granted.cardName,
+    };
+    if (granted.priorityErrno !== 0) {
+      const why = errnoName(granted.priorityErrno);
+      negotiated.priorityError = `SCHED_FIFO ${schedFifoPriority} was refused: ${why}`;
+    }
+    return negotiated;
+  }
+}

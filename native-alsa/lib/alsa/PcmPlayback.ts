@@ -1,0 +1,197 @@
+import { monotonicUs } from './clock.js';
+import { type CloseResult, DeviceStream } from './DeviceStream.js';
+import type { Margins, PcmEvents, PcmOptions } from './options.js';
+import { checkMargins } from './options.js';
+
+/** Fields of a slot's header (src/alsa/StreamMemory.h), in words. */
+const FRAMES = 0;
+const OFFSET_FRAMES = 1;
+
+/** kStop: the number of the stop() above these bits, the ring's index in them. */
+const STOP_INDEX_BITS = 12;
+
+/** A slot to write into, a view on the stream's memory. Its writer's until commit(). */
+export type PlaybackSlot = {
+  /** interleaved; the slot's whole capacity */
+  readonly pcm: Int16Array;
+  readonly index: number;
+  /** what commit() publishes: pcm from offsetFrames on, `frames` long */
+  offsetFrames: number;
+  frames: number;
+};
+
+export type PlaybackCounters = {
+  /** from the ring into the device */
+  framesPlayed: number;
+  /** inserted because the ring was empty while streaming; the start's silence is not counted */
+  silenceFrames: number;
+  /** how often that began */
+  underruns: number;
+  /** of the device */
+  xruns: number;
+  /** notifications sent to JavaScript */
+  wakeups: number;
+  pollRounds: number;
+  /** the device took nothing for 200 ms */
+  pollTimeouts: number;
+  lastProgressUs: number;
+  /** since when the thread has been inside libasound, 0 = it is not */
+  inCallSinceUs: number;
+  streaming: 0 | 1;
+  /** snd_pcm_delay, when the thread last looked */
+  deviceDelayFrames: number;
+};
+
+/**
+ * Plays a ring of slots on an ALSA device, on a thread of its own. `opened` or `failed` follows
+ * the construction. All but commit()'s wake-up of a sleeping thread is plain memory access.
+ */
+export class PcmPlayback {
+  readonly #stream: DeviceStream;
+  readonly #slots: readonly PlaybackSlot[];
+  readonly #counters: PlaybackCounters = {
+    framesPlayed: 0,
+    silenceFrames: 0,
+    underruns: 0,
+    xruns: 0,
+    wakeups: 0,
+    pollRounds: 0,
+    pollTimeouts: 0,
+    lastProgressUs: 0,
+    inCallSinceUs: 0,
+    streaming: 0,
+    deviceDelayFrames: 0,
+  };
+  #index = 0;
+  #committedFrames = 0;
+  #startSilenceFrames: number;
+  #stops = 0;
+  #stopWord = 0;
+  #committedFramesAtStop = 0;
+
+  constructor(options: PcmOptions, events: PcmEvents) {
+    this.#stream = new DeviceStream(false, { ...options, slotFrames: 0 }, events);
+    this.#startSilenceFrames = options.startSilenceFrames;
+    this.#slots = this.#stream.memory
+      .slots(options.slotFramesMax * options.channels)
+      .map((pcm, index): PlaybackSlot => ({ pcm, index, offsetFrames: 0, frames: 0 }));
+  }
+
+  /** The next free slot; nothing when the ring is full, or after close(). */
+  acquire(): PlaybackSlot | undefined {
+    const { memory, layout, open } = this.#stream;
+    if (!open) return undefined;
+    const used = memory.distance(memory.load(layout.threadIndex), this.#index);
+    return used === memory.slotCount ? undefined : this.#slots[memory.slotOf(this.#index)];
+  }
+
+  /**
+   * Publishes pcm from offsetFrames on, `frames` long. The first one after the opening, after
+   * stop() and after the end of a stream starts the device. Does nothing after close().
+   */
+  commit(slot: PlaybackSlot): void {
+    const { memory, layout, open } = this.#stream;
+    if (!open) return;
+    if (slot !== this.acquire()) throw new Error('commit() of a slot that is not the next one');
+    this.#checkExtent(slot);
+    memory.setHeaderInt(slot.index, FRAMES, slot.frames);
+    memory.setHeaderInt(slot.index, OFFSET_FRAMES, slot.offsetFrames);
+    this.#committedFrames += slot.frames;
+    this.#index = memory.next(this.#index);
+    memory.store(layout.endOfStream, 0);
+    memory.store(layout.jsIndex, this.#index);
+    this.#stream.kick();
+  }
+
+  #checkExtent({ offsetFrames, frames }: PlaybackSlot): void {
+    const most = this.#stream.options.slotFramesMax;
+    const whole = Number.isInteger(offsetFrames) && Number.isInteger(frames);
+    if (whole && offsetFrames >= 0 && frames >= 1 && offsetFrames + frames <= most) return;
+    throw new RangeError(
+      `offsetFrames = ${offsetFrames} and frames = ${frames} are not within a slot of ${most}`,
+    );
+  }
+
+  /**
+   * What is unplayed at `nowUs`: the ring and the device's buffer, extrapolated from when the
+   * thread last looked. It is how long the device can go on; what the card holds beyond its
+   * buffer is in deviceDelayFrames only.
+   */
+  queuedFrames(nowUs: number): number {
+    const { memory, layout, options } = this.#stream;
+    const statistics = memory.statistics();
+    if (statistics[layout.stopSeen] !== this.#stopWord) {
+      return this.#beforeTheStart(this.#committedFrames - this.#committedFramesAtStop);
+    }
+    const taken = statistics[layout.framesMoved]! + statistics[layout.framesDropped]!;
+    const ringFrames = this.#committedFrames - taken;
+    if (statistics[layout.streaming] === 0) return this.#beforeTheStart(ringFrames);
+    const elapsedUs = statistics[layout.advancing] === 1 ? nowUs - statistics[layout.fillUs]! : 0;
+    const playedFrames = (elapsedUs * options.rate) / 1e6;
+    return ringFrames + Math.max(0, statistics[layout.fillFrames]! - playedFrames);
+  }
+
+  #beforeTheStart(ringFrames: number): number {
+    return ringFrames > 0 ? ringFrames + this.#startSilenceFrames : 0;
+  }
+
+  /**
+   * The source has ended: running dry is not an underrun, and when all is played the stream stops.
+   * A commit() takes it back.
+   */
+  endOfStream(): void {
+    if (!this.#stream.open) return;
+    this.#stream.memory.store(this.#stream.layout.endOfStream, 1);
+    this.#stream.kick();
+  }
+
+  /** Drops at once what is queued; the next commit() starts anew. */
+  stop(): void {
+    const { memory, layout, open } = this.#stream;
+    if (!open) return;
+    this.#stops = (this.#stops + 1) & 0x7ffff;
+    this.#stopWord = (this.#stops << STOP_INDEX_BITS) | this.#index;
+    this.#committedFramesAtStop = this.#committedFrames;
+    memory.store(layout.stop, this.#stopWord);
+    this.#stream.kick();
+  }
+
+  /** Live; the start's silence counts from the next start on. */
+  setMargins(margins: Margins): void {
+    checkMargins(margins);
+    const { memory, layout, open } = this.#stream;
+    if (!open) return;
+    this.#startSilenceFrames = margins.startSilenceFrames;
+    memory.store(layout.guardFrames, margins.guardFrames);
+    memory.store(layout.lowWaterFrames, margins.lowWaterFrames);
+    memory.store(layout.startSilenceFrames, margins.startSilenceFrames);
+    this.#stream.kick();
+  }
+
+  /** Always the same object, filled anew. */
+  counters(): PlaybackCounters {
+    const { memory, layout } = this.#stream;
+    const statistics = memory.statistics();
+    const counters = this.#counters;
+    counters.framesPlayed = statistics[layout.framesMoved]!;
+    counters.silenceFrames = statistics[layout.silenceFrames]!;
+    counters.underruns = statistics[layout.underruns]!;
+    counters.xruns = statistics[layout.xruns]!;
+    counters.wakeups = statistics[layout.wakeups]!;
+    counters.pollRounds = statistics[layout.pollRounds]!;
+    counters.pollTimeouts = statistics[layout.pollTimeouts]!;
+    counters.lastProgressUs = statistics[layout.lastProgressUs]!;
+    counters.inCallSinceUs = memory.inCallSinceUs(monotonicUs());
+    counters.streaming = statistics[layout.streaming] === 1 ? 1 : 0;
+    counters.deviceDelayFrames = statistics[layout.deviceDelayFrames]!;
+    return counters;
+  }
+
+  /**
+   * Stops the thread, which drops and closes the device. A thread that is not back within the
+   * limit is left behind ('abandoned'); it keeps its memory and can do no harm. Idempotent.
+   */
+  close(timeoutMs: number): Promise<CloseResult> {
+    return this.#stream.close(timeoutMs);
+  }
+}

@@ -1,0 +1,123 @@
+import { createRequire } from 'node:module';
+import type { Failure } from './AlsaError.js';
+
+/** Where things are in a stream's memory, as src/alsa/StreamMemory.h lays it out. */
+export type Layout = Readonly<
+  Record<
+    // Int32 words
+    | 'threadIndex'
+    | 'inCallSince'
+    | 'jsIndex'
+    | 'slotFrames'
+    | 'guardFrames'
+    | 'lowWaterFrames'
+    | 'startSilenceFrames'
+    | 'endOfStream'
+    | 'stop'
+    | 'kick'
+    | 'sequence'
+    | 'statistics'
+    // 64-bit statistics, counted from `statistics`
+    | 'statisticCount'
+    | 'wakeups'
+    | 'pollRounds'
+    | 'pollTimeouts'
+    | 'lastProgressUs'
+    | 'streaming'
+    | 'xruns'
+    | 'framesMoved'
+    | 'framesDropped'
+    | 'slotsFilled'
+    | 'ringFullSlots'
+    | 'silenceFrames'
+    | 'underruns'
+    | 'deviceDelayFrames'
+    | 'fillFrames'
+    | 'fillUs'
+    | 'advancing'
+    | 'stopSeen'
+    // bytes
+    | 'headersByteOffset'
+    | 'headerBytes'
+    // bits of what a stream tells
+    | 'opened'
+    | 'wake'
+    | 'failed'
+    | 'ended',
+    number
+  >
+>;
+
+export type StreamOptions = {
+  capture: boolean;
+  device: string;
+  rate: number;
+  channels: number;
+  periodFrames: number;
+  bufferFrames: number;
+  slotFrames: number;
+  slotFramesMax: number;
+  slotCount: number;
+  schedFifoPriority: number;
+  guardFrames: number;
+  lowWaterFrames: number;
+  startSilenceFrames: number;
+};
+
+export type Memory = {
+  buffer: ArrayBuffer;
+  samplesByteOffset: number;
+  slotStrideBytes: number;
+};
+
+/** One stream as src/alsa/Stream.h exposes it. */
+export interface AddonStream {
+  kick(): void;
+  stop(): void;
+  finish(ended: boolean): boolean;
+  memory(): Memory;
+  negotiated(): {
+    periodFrames: number;
+    bufferFrames: number;
+    cardName: string;
+    priorityErrno: number;
+  };
+  failure(): Failure;
+}
+
+export type Addon = {
+  readonly layout: Layout;
+  readonly Stream: new (options: StreamOptions, onEvents: (bits: number) => void) => AddonStream;
+};
+
+/** Relative to this file both in lib/alsa/ and in dist/alsa/. */
+const ADDON_PATH = '../../build/Release/alsa.node';
+
+let loaded: Addon | undefined;
+
+/** Loads the addon, once. `load` is given in tests. Throws an error that says what to do. */
+export function loadAddon(load?: (path: string) => unknown): Addon {
+  if (load !== undefined) return loadWith(load);
+  loaded ??= loadWith(createRequire(import.meta.url));
+  return loaded;
+}
+
+function loadWith(load: (path: string) => unknown): Addon {
+  try {
+    return load(ADDON_PATH) as Addon;
+  } catch (error) {
+    throw Object.assign(new Error(explainLoadFailure(error), { cause: error }), {
+      code: 'ALSA_UNAVAILABLE',
+    });
+  }
+}
+
+function explainLoadFailure(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'MODULE_NOT_FOUND') return 'the alsa addon is not built: run `make build`';
+  if (reason.includes('libasound.so')) {
+    return `libasound is missing: install the package libasound2 (Debian, Ubuntu): ${reason}`;
+  }
+  return `the alsa addon does not load: ${reason}`;
+}

@@ -1,0 +1,16 @@
+/** Bounds of what a stream may be asked for; the addon relies on them. */
+export const limits = {
+  rateMin: 4_000,
+  rateMax: 192_000,
+  channelsMax: 2,
+  /** of a period, the device's buffer, a slot and each margin */
+  framesMax: 1 << 20,
+  slotFramesMax: 1 << 16,
+  slotCountMax: 1024,
+  schedFifoPriorityMax: 99,
+  deviceNameMax: 1024,
+  /** longest wait of close() */
+  closeTimeoutMsMax: 60_000,
+  /** how often a statistics picture that the thread is just writing is read again */
+  statisticsReadsMax: 100,
+} as const;

@@ -1,0 +1,55 @@
+import type { Addon, AddonDecoder } from './addon.js';
+import { CodecError, closedError, OPUS_BAD_ARG } from './errors.js';
+import { construct } from './NativeEncoder.js';
+
+/** libopus' decoder at 48 kHz. Owned and called by one pipeline; nothing is allocated per call. */
+export class NativeDecoder {
+  readonly channels: 1 | 2;
+  readonly #decoder: AddonDecoder;
+  #closed = false;
+
+  constructor(addon: Addon, channels: 1 | 2) {
+    if (channels !== 1 && channels !== 2) {
+      throw new CodecError('opus_decoder_create', OPUS_BAD_ARG);
+    }
+    this.#decoder = construct('opus_decoder_create', () => new addon.Decoder(channels));
+    this.channels = channels;
+  }
+
+  /** Returns the frames written. A packet of more frames than `out` holds is an error. */
+  decode(packet: Uint8Array, out: Int16Array): number {
+    return this.#check('opus_decode', this.#decoder.decode(packet, out));
+  }
+
+  /**
+   * The `frames` that were lost just before `nextPacket`, from its in-band FEC; concealed where it
+   * carries none. Decode `nextPacket` itself afterwards.
+   */
+  decodeFec(nextPacket: Uint8Array, frames: number, out: Int16Array): number {
+    return this.#check('opus_decode FEC', this.#decoder.decodeFec(nextPacket, frames, out));
+  }
+
+  /** Makes up exactly `frames` (a multiple of 120) for what was lost. */
+  conceal(frames: number, out: Int16Array): number {
+    return this.#check('opus_decode PLC', this.#decoder.conceal(frames, out));
+  }
+
+  /** The range coder's final state: equal to the encoder's after the same packet. */
+  get finalRange(): number {
+    return this.#decoder.finalRange();
+  }
+
+  reset(): void {
+    this.#check('OPUS_RESET_STATE', this.#decoder.reset());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#decoder.close();
+  }
+
+  #check(call: string, result: number): number {
+    if (result >= 0) return result;
+    throw this.#closed ? closedError(call) : new CodecError(call, result);
+  }
+}

@@ -1,0 +1,124 @@
+#include "DeviceLoop.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "clock.h"
+
+namespace kvm_audio {
+
+namespace {
+
+constexpr int kResumesMax = 10;
+constexpr int64_t kResumePauseNs = 50'000'000;
+constexpr int64_t kRefusedPauseNs = 200'000'000;
+constexpr int kFastRecoveriesMax = 3;
+constexpr unsigned long kTimerSlackNs = 1'000;
+
+}  // namespace
+
+void DeviceLoop::run() {
+  core_.negotiated.priorityErrno = raisePriority();
+  const bool opened = device_.open(core_.negotiated, core_.failure);
+  bool failed = !opened;
+  if (opened && !core_.stopping()) {
+    core_.tell(StreamCore::kOpened);
+    const int error = stream();
+    failed = error < 0;
+    if (failed) device_.describe(error, core_.failure);
+    device_.drop();
+  }
+  device_.close();
+  statistic(StreamMemory::kStreaming) = 0;
+  statistic(StreamMemory::kAdvancing) = 0;
+  statistic(StreamMemory::kFillFrames) = 0;
+  core_.memory.publish();
+  if (failed) core_.tell(StreamCore::kFailed);
+}
+
+// Sharp timers for a thread that sleeps to the instant, and SCHED_FIFO where it was asked for.
+int DeviceLoop::raisePriority() {
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
+  if (core_.options.schedFifoPriority == 0) return 0;
+  sched_param wanted = {};
+  wanted.sched_priority = core_.options.schedFifoPriority;
+  return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted) == 0 ? 0 : errno;
+}
+
+int DeviceLoop::wait(int64_t timeoutNs, bool device) {
+  pollfd fds[1 + PcmDevice::kPollFdsMax];
+  fds[0] = {core_.toThread.fd(), POLLIN, 0};
+  const int deviceFds = device ? std::max(0, device_.pollFds(fds + 1)) : 0;
+  statistic(StreamMemory::kPollRounds)++;
+  core_.memory.publish();
+  const int64_t ns = std::clamp<int64_t>(timeoutNs, 0, kSleepNsMax);
+  const timespec limit = {static_cast<time_t>(ns / 1'000'000'000),
+                          static_cast<long>(ns % 1'000'000'000)};
+  const int ready = ppoll(fds, static_cast<nfds_t>(1 + deviceFds), &limit, nullptr);
+  timedOut_ = ready == 0;
+  if (ready > 0 && fds[0].revents != 0) core_.toThread.clear();
+  // From here on a commit signals again; what was committed before is seen by whoever looks next.
+  core_.memory.word(StreamMemory::kKick).store(0);
+  if (ready <= 0 || deviceFds == 0) return 0;
+  return std::min(0, device_.pollEvents(fds + 1));
+}
+
+void DeviceLoop::pause(int64_t ns) {
+  const int64_t until = monotonicNs() + ns;
+  for (int64_t left = ns; left > 0 && !core_.stopping(); left = until - monotonicNs()) {
+    wait(left, false);
+  }
+}
+
+void DeviceLoop::noteProgress(int64_t atNs) {
+  statistic(StreamMemory::kLastProgressUs) = atNs / 1000;
+  recoveriesInRow_ = 0;
+}
+
+void DeviceLoop::tellWake() {
+  statistic(StreamMemory::kWakeups)++;
+  core_.memory.publish();
+  core_.tell(StreamCore::kWake);
+}
+
+// Resuming takes a while on some cards, and others cannot at all.
+int DeviceLoop::resume() {
+  for (int tries = 0; tries < kResumesMax && !core_.stopping(); tries++) {
+    const int error = device_.resume();
+    if (error != -EAGAIN) return error;
+    pause(kResumePauseNs);
+  }
+  return -EAGAIN;
+}
+
+DeviceLoop::Recovery DeviceLoop::recover(int& error, bool ranOut) {
+  if (error == -EAGAIN || error == -EINTR) return Recovery::kNothing;
+  if (device_.isGone(error)) return Recovery::kFatal;
+  if (error == -EPIPE) {
+    if (!ranOut) statistic(StreamMemory::kXruns)++;
+  } else if (error == -ESTRPIPE) {
+    if (resume() == 0) device_.drop();
+  } else if (error == -EIO) {
+    // The card is there and does not run: a USB host that does not listen, no signal. Not a fault.
+    statistic(StreamMemory::kPollTimeouts)++;
+    pause(kRefusedPauseNs);
+  } else {
+    return Recovery::kFatal;
+  }
+  // A device that fails again at once must not cost a whole CPU.
+  if (++recoveriesInRow_ > kFastRecoveriesMax) {
+    pause(std::min<int64_t>(kSleepNsMax, recoveriesInRow_ * int64_t{5'000'000}));
+  }
+  const int refused = device_.prepare();
+  if (refused < 0 && refused != -EIO && refused != -EAGAIN && refused != -EPIPE) {
+    error = refused;
+    return Recovery::kFatal;
+  }
+  return Recovery::kRestart;
+}
+
+}  // namespace kvm_audio

@@ -1,0 +1,357 @@
+#include "PcmDevice.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "clock.h"
+
+namespace kvm_audio {
+
+namespace {
+
+constexpr unsigned kUsualRates[] = {8000,  11025, 12000, 16000, 22050, 24000,
+                                    32000, 44100, 48000, 88200, 96000, 192000};
+constexpr unsigned kUsualChannelsMax = 8;
+// A reading that took longer than this was interrupted: its time stamp would be too early or late.
+constexpr int64_t kClockReadingNsMax = 50'000;
+constexpr int kClockReadingsMax = 4;
+// A card's stamp that is further off is in another clock, or was never taken.
+constexpr int64_t kStampAgeNsMax = 1'000'000'000;
+
+constexpr char kUnknownPcm[] = "Unknown PCM";
+
+// libasound explains a refused open in text only; the first line says most. Per thread.
+thread_local char alsaMessage[256];
+
+void keepMessage(const char*, int, const char*, int, const char* format, va_list values) {
+  if (alsaMessage[0] != '\0') return;
+  std::vsnprintf(alsaMessage, sizeof alsaMessage, format, values);
+}
+
+__attribute__((format(printf, 2, 3))) void append(char (&text)[256], const char* format, ...) {
+  const std::size_t used = std::strlen(text);
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(text + used, sizeof text - used, format, values);
+  va_end(values);
+}
+
+void listRates(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
+  for (const unsigned rate : kUsualRates) {
+    if (snd_pcm_hw_params_test_rate(pcm, params, rate, 0) == 0) {
+      append(text, "%s%u Hz", text[0] ? ", " : "", rate);
+    }
+  }
+  unsigned min = 0;
+  unsigned max = 0;
+  if (text[0] == '\0' && snd_pcm_hw_params_get_rate_min(params, &min, nullptr) == 0 &&
+      snd_pcm_hw_params_get_rate_max(params, &max, nullptr) == 0) {
+    append(text, "%u to %u Hz", min, max);
+  }
+}
+
+void listChannels(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
+  for (unsigned channels = 1; channels <= kUsualChannelsMax; channels++) {
+    if (snd_pcm_hw_params_test_channels(pcm, params, channels) == 0) {
+      append(text, "%s%u", text[0] ? ", " : "", channels);
+    }
+  }
+  unsigned min = 0;
+  if (text[0] == '\0' && snd_pcm_hw_params_get_channels_min(params, &min) == 0) {
+    append(text, "%u or more", min);
+  }
+}
+
+void listFormats(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
+  for (int format = 0; format <= SND_PCM_FORMAT_LAST; format++) {
+    const auto candidate = static_cast<snd_pcm_format_t>(format);
+    const char* name = snd_pcm_format_name(candidate);
+    if (name != nullptr && snd_pcm_hw_params_test_format(pcm, params, candidate) == 0) {
+      append(text, "%s%s", text[0] ? ", " : "", name);
+    }
+  }
+}
+
+}  // namespace
+
+PcmDevice::PcmDevice(const StreamOptions& options, StreamMemory& memory)
+    : options_(options), memory_(memory) {}
+
+PcmDevice::~PcmDevice() { close(); }
+
+void PcmDevice::close() {
+  if (software_ != nullptr) snd_pcm_sw_params_free(software_);
+  software_ = nullptr;
+  if (pcm_ == nullptr) return;
+  call("snd_pcm_close", [this] { return snd_pcm_close(pcm_); });
+  pcm_ = nullptr;
+}
+
+bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
+  alsaMessage[0] = '\0';
+  snd_lib_error_set_local(keepMessage);
+  const auto stream = options_.direction == Direction::kCapture ? SND_PCM_STREAM_CAPTURE
+                                                                : SND_PCM_STREAM_PLAYBACK;
+  int error = call("snd_pcm_open", [&] {
+    return snd_pcm_open(&pcm_, options_.device.c_str(), stream, SND_PCM_NONBLOCK);
+  });
+  if (error < 0) {
+    pcm_ = nullptr;
+    describe(error, failure);
+    return false;
+  }
+  failure.code = "";
+  error = negotiate(failure);
+  if (error < 0) {
+    if (failure.code[0] == '\0') describe(error, failure);
+    return false;
+  }
+  nameCard(negotiated);
+  negotiated.periodFrames = static_cast<unsigned>(periodFrames_);
+  negotiated.bufferFrames = static_cast<unsigned>(bufferFrames_);
+  opened_ = true;
+  return true;
+}
+
+int PcmDevice::negotiate(Failure& failure) {
+  snd_pcm_hw_params_t* hardware = nullptr;
+  int error = snd_pcm_hw_params_malloc(&hardware);
+  if (error < 0) return error;
+  error = setHardware(hardware, failure);
+  snd_pcm_hw_params_free(hardware);
+  if (error < 0) return error;
+  return setSoftware();
+}
+
+int PcmDevice::setHardware(snd_pcm_hw_params_t* params, Failure& failure) {
+  int error = call("snd_pcm_hw_params_any", [&] { return snd_pcm_hw_params_any(pcm_, params); });
+  if (error < 0) return error;
+  call("snd_pcm_hw_params_set_rate_resample",
+       [&] { return snd_pcm_hw_params_set_rate_resample(pcm_, params, 0); });
+  error = call("snd_pcm_hw_params_set_access", [&] {
+    return snd_pcm_hw_params_set_access(pcm_, params, SND_PCM_ACCESS_RW_INTERLEAVED);
+  });
+  if (error < 0) {
+    refuse(failure, error, "interleaved access is refused");
+    return error;
+  }
+  char offers[256] = "";
+  error = call("snd_pcm_hw_params_set_format", [&] {
+    return snd_pcm_hw_params_set_format(pcm_, params, SND_PCM_FORMAT_S16_LE);
+  });
+  if (error < 0) {
+    listFormats(pcm_, params, offers);
+    refuse(failure, error, "format S16_LE is refused; it offers %s", offers);
+    return error;
+  }
+  error = call("snd_pcm_hw_params_set_channels", [&] {
+    return snd_pcm_hw_params_set_channels(pcm_, params, options_.channels);
+  });
+  if (error < 0) {
+    listChannels(pcm_, params, offers);
+    refuse(failure, error, "%u channel(s) are refused; it offers %s", options_.channels, offers);
+    return error;
+  }
+  error = call("snd_pcm_hw_params_set_rate", [&] {
+    return snd_pcm_hw_params_set_rate(pcm_, params, options_.rate, 0);
+  });
+  if (error < 0) {
+    listRates(pcm_, params, offers);
+    refuse(failure, error, "%u Hz is refused; it offers %s", options_.rate, offers);
+    return error;
+  }
+  snd_pcm_uframes_t period = options_.periodFrames;
+  snd_pcm_uframes_t buffer = options_.bufferFrames;
+  int direction = 0;
+  call("snd_pcm_hw_params_set_period_size_near",
+       [&] { return snd_pcm_hw_params_set_period_size_near(pcm_, params, &period, &direction); });
+  call("snd_pcm_hw_params_set_buffer_size_near",
+       [&] { return snd_pcm_hw_params_set_buffer_size_near(pcm_, params, &buffer); });
+  error = call("snd_pcm_hw_params", [&] { return snd_pcm_hw_params(pcm_, params); });
+  if (error < 0) {
+    if (error == -EINVAL) {
+      refuse(failure, error, "a period of %lu and a buffer of %lu frames are refused", period,
+             buffer);
+    }
+    return error;
+  }
+  direction = 0;
+  error = snd_pcm_hw_params_get_period_size(params, &periodFrames_, &direction);
+  if (error < 0) return error;
+  return snd_pcm_hw_params_get_buffer_size(params, &bufferFrames_);
+}
+
+// Playback starts when we say so, and stops by itself only when the buffer has run dry.
+int PcmDevice::setSoftware() {
+  int error = snd_pcm_sw_params_malloc(&software_);
+  if (error < 0) return error;
+  error = call("snd_pcm_sw_params_current",
+               [&] { return snd_pcm_sw_params_current(pcm_, software_); });
+  if (error < 0) return error;
+  snd_pcm_uframes_t boundary = 0;
+  error = snd_pcm_sw_params_get_boundary(software_, &boundary);
+  if (error < 0) return error;
+  snd_pcm_sw_params_set_start_threshold(pcm_, software_, boundary);
+  snd_pcm_sw_params_set_stop_threshold(pcm_, software_, bufferFrames_);
+  snd_pcm_sw_params_set_tstamp_mode(pcm_, software_, SND_PCM_TSTAMP_ENABLE);
+  // Where the kind of time stamp cannot be chosen, now() falls back to reading the clock itself.
+  if (snd_pcm_sw_params_set_tstamp_type(pcm_, software_, SND_PCM_TSTAMP_TYPE_MONOTONIC) < 0) {
+    hardwareTime_ = false;
+  }
+  return setAvailMin(periodFrames_);
+}
+
+int PcmDevice::setAvailMin(snd_pcm_uframes_t frames) {
+  if (frames == availMin_) return 0;
+  snd_pcm_sw_params_set_avail_min(pcm_, software_, frames);
+  const int error =
+      call("snd_pcm_sw_params", [&] { return snd_pcm_sw_params(pcm_, software_); });
+  if (error >= 0) availMin_ = frames;
+  return error;
+}
+
+void PcmDevice::nameCard(Negotiated& negotiated) {
+  snd_pcm_info_t* info = nullptr;
+  if (snd_pcm_info_malloc(&info) < 0) return;
+  if (call("snd_pcm_info", [&] { return snd_pcm_info(pcm_, info); }) == 0) {
+    cardIndex_ = snd_pcm_info_get_card(info);
+    char* name = nullptr;
+    if (cardIndex_ >= 0 && snd_card_get_name(cardIndex_, &name) == 0) {
+      std::snprintf(negotiated.cardName, sizeof negotiated.cardName, "%s", name);
+      std::free(name);
+    } else {
+      const char* described = snd_pcm_info_get_name(info);
+      std::snprintf(negotiated.cardName, sizeof negotiated.cardName, "%s",
+                    described != nullptr && described[0] ? described : options_.device.c_str());
+    }
+  }
+  snd_pcm_info_free(info);
+}
+
+void PcmDevice::refuse(Failure& failure, int error, const char* format, ...) {
+  failure.code = "ALSA_PARAMS_REFUSED";
+  failure.call = lastCall_;
+  failure.error = -error;
+  failure.deviceGone = false;
+  failure.retryable = false;
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(failure.detail, sizeof failure.detail, format, values);
+  va_end(values);
+}
+
+void PcmDevice::describe(int error, Failure& failure) const {
+  // A name that the configuration does not know is no card that may come back.
+  const bool unknown = !opened_ && error == -ENOENT &&
+                       std::strncmp(alsaMessage, kUnknownPcm, sizeof kUnknownPcm - 1) == 0;
+  failure.call = lastCall_;
+  failure.error = -error;
+  failure.deviceGone = !unknown && isGone(error);
+  failure.code = unknown              ? "ALSA_UNKNOWN_PCM"
+                 : failure.deviceGone ? "ALSA_DEVICE_GONE"
+                 : opened_            ? "ALSA_IO"
+                                      : "ALSA_OPEN_FAILED";
+  failure.retryable = failure.deviceGone || error == -EBUSY || error == -EAGAIN ||
+                      error == -ENOMEM || error == -EIO || error == -EMFILE || error == -ENFILE;
+  const char* because = !opened_ && alsaMessage[0] != '\0' ? alsaMessage : nullptr;
+  std::snprintf(failure.detail, sizeof failure.detail, "%s%s%s", snd_strerror(error),
+                because ? ": " : "", because ? because : "");
+}
+
+// The kernel says ENODEV once a card has been unplugged and EBADFD on a handle that it
+// disconnected; the name of a card that is not there is ENOENT (ENXIO without a driver) at open.
+bool PcmDevice::isGone(int error) const {
+  if (error == -ENODEV || error == -EBADFD) return true;
+  if (!opened_ && (error == -ENOENT || error == -ENXIO)) return true;
+  return error == -EIO && cardIndex_ >= 0 && !cardIsPresent();
+}
+
+bool PcmDevice::cardIsPresent() const {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/asound/card%d", cardIndex_);
+  return access(path, F_OK) == 0;
+}
+
+int PcmDevice::prepare() {
+  return call("snd_pcm_prepare", [this] { return snd_pcm_prepare(pcm_); });
+}
+
+int PcmDevice::start() {
+  return call("snd_pcm_start", [this] { return snd_pcm_start(pcm_); });
+}
+
+int PcmDevice::drop() {
+  return call("snd_pcm_drop", [this] { return snd_pcm_drop(pcm_); });
+}
+
+int PcmDevice::resume() {
+  return call("snd_pcm_resume", [this] { return snd_pcm_resume(pcm_); });
+}
+
+int PcmDevice::check() {
+  const snd_pcm_sframes_t avail = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
+  if (avail < 0) return static_cast<int>(avail);
+  snd_pcm_sframes_t frames = 0;
+  return delay(frames);
+}
+
+int PcmDevice::now(DeviceTime& time) {
+  for (int reading = 0; reading < kClockReadingsMax; reading++) {
+    const int64_t before = monotonicNs();
+    time.availFrames = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
+    const int64_t after = monotonicNs();
+    if (time.availFrames < 0) return static_cast<int>(time.availFrames);
+    time.atNs = before + (after - before) / 2;
+    if (hardwareTime_ || after - before <= kClockReadingNsMax) break;
+  }
+  if (!hardwareTime_) return 0;
+
+  snd_pcm_uframes_t frames = 0;
+  snd_htimestamp_t stamp = {};
+  const int error =
+      call("snd_pcm_htimestamp", [&] { return snd_pcm_htimestamp(pcm_, &frames, &stamp); });
+  if (error == -EPIPE || error == -ESTRPIPE || error == -ENODEV || error == -EBADFD) return error;
+  if (error < 0) {
+    hardwareTime_ = false;  // a plugin without time stamps: an ioplug answers EIO
+    return now(time);
+  }
+  const int64_t stampNs = static_cast<int64_t>(stamp.tv_sec) * 1'000'000'000 + stamp.tv_nsec;
+  const int64_t ageNs = time.atNs - stampNs;
+  if (stampNs == 0 || ageNs > kStampAgeNsMax || ageNs < -kStampAgeNsMax) return 0;
+  time.availFrames = static_cast<snd_pcm_sframes_t>(frames);
+  time.atNs = stampNs;
+  return 0;
+}
+
+int PcmDevice::delay(snd_pcm_sframes_t& frames) {
+  return call("snd_pcm_delay", [&] { return snd_pcm_delay(pcm_, &frames); });
+}
+
+snd_pcm_sframes_t PcmDevice::read(int16_t* to, snd_pcm_uframes_t frames) {
+  return call("snd_pcm_readi", [&] { return snd_pcm_readi(pcm_, to, frames); });
+}
+
+snd_pcm_sframes_t PcmDevice::write(const int16_t* from, snd_pcm_uframes_t frames) {
+  return call("snd_pcm_writei", [&] { return snd_pcm_writei(pcm_, from, frames); });
+}
+
+int PcmDevice::pollFds(pollfd* to) const {
+  return snd_pcm_poll_descriptors(pcm_, to, kPollFdsMax);
+}
+
+int PcmDevice::pollEvents(pollfd* fds) {
+  unsigned short events = 0;
+  const int count = snd_pcm_poll_descriptors_count(pcm_);
+  const int error = call("snd_pcm_poll_descriptors_revents", [&] {
+    return snd_pcm_poll_descriptors_revents(
+        pcm_, fds, static_cast<unsigned>(count < kPollFdsMax ? count : kPollFdsMax), &events);
+  });
+  return error < 0 ? error : events;
+}
+
+}  // namespace kvm_audio

@@ -1,0 +1,313 @@
+#include "PlaybackLoop.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "clock.h"
+
+namespace kvm_audio {
+
+namespace {
+
+constexpr int64_t kSleepNsMin = 100'000;
+// A card whose position stands still is asked less and less often.
+constexpr int64_t kStalledSleepNsMax = 20'000'000;
+constexpr int64_t kStalledNs = 20'000'000;
+constexpr int64_t kTimeoutNs = 200'000'000;
+constexpr unsigned kPadsPerSecond = 100;
+
+}  // namespace
+
+PlaybackLoop::PlaybackLoop(StreamCore& core)
+    : DeviceLoop(core),
+      fade_(core.options.rate, core.options.channels),
+      silence_(static_cast<std::size_t>(core.options.rate / kPadsPerSecond) *
+               core.options.channels),
+      chunkFrames_(fade_.frames()),
+      padFrames_(core.options.rate / kPadsPerSecond),
+      fadedInFrames_(fade_.frames()) {}
+
+int PlaybackLoop::stream() {
+  int error = 0;
+  for (;;) {
+    lookAtRing();
+    if (error >= 0) error = round();
+    if (error < 0) {
+      const Recovery recovery = recover(error, ringEmpty() && sourceEnded());
+      if (core_.stopping()) return 0;
+      if (recovery == Recovery::kFatal) return error;
+      if (recovery == Recovery::kRestart) {
+        reset();
+        fadedInFrames_ = 0;
+        error = 0;
+        continue;
+      }
+    }
+    error = wait(sleepNs_, waitForRoom_);
+    if (core_.stopping()) return 0;
+  }
+}
+
+int PlaybackLoop::round() {
+  waitForRoom_ = false;
+  sleepNs_ = kSleepNsMax;
+  const int error = carryOutStop();
+  if (error < 0) return error;
+  return !running_ && ringEmpty() ? idle() : roundStreaming();
+}
+
+int PlaybackLoop::roundStreaming() {
+  int error = running_ ? lookAtDevice() : begin();
+  if (error < 0) return error;
+  error = feed();
+  if (error < 0) return error;
+  if (ringEmpty()) {
+    error = sourceEnded() ? finish() : coverGap();
+    if (error < 0) return error;
+  }
+  if (!running_) return 0;
+  statistic(StreamMemory::kFillFrames) = fillFrames_;
+  statistic(StreamMemory::kFillUs) = atNs_ / 1000;
+  tellLowWater();
+  planSleep();
+  return 0;
+}
+
+// The stop word is read before and after, so that no slot committed after a stop() is seen
+// without that stop.
+void PlaybackLoop::lookAtRing() {
+  const int32_t before = head_;
+  ended_ = load(StreamMemory::kEndOfStream) != 0;
+  do {
+    stopWanted_ = load(StreamMemory::kStop);
+    head_ = load(StreamMemory::kJsIndex);
+  } while (load(StreamMemory::kStop) != stopWanted_);
+  if (head_ != before) told_ = false;
+}
+
+int PlaybackLoop::carryOutStop() {
+  if (stopWanted_ == stopSeen_) return 0;
+  const int32_t until = stopWanted_ & StreamMemory::kStopIndexMask;
+  while (tail_ != until) {
+    statistic(StreamMemory::kFramesDropped) +=
+        core_.memory.header(tail_).frames - slotDoneFrames_;
+    releaseSlot();
+  }
+  const bool wasRunning = running_;
+  reset();
+  fade_.forget();
+  told_ = ringEmpty();
+  stopSeen_ = stopWanted_;
+  statistic(StreamMemory::kStopSeen) = stopSeen_;
+  if (!wasRunning) return 0;
+  device_.drop();
+  return device_.prepare();
+}
+
+int PlaybackLoop::idle() {
+  if (!told_) {
+    told_ = true;
+    tellWake();
+  }
+  return timedOut() ? std::min(0, device_.check()) : 0;
+}
+
+// The margin is exact: silence and what is committed go in first, then the card starts.
+int PlaybackLoop::begin() {
+  writtenFrames_ = 0;
+  consumedFrames_ = 0;
+  fillFrames_ = 0;
+  const int64_t most = bufferFrames() - std::max<int64_t>(chunkFrames_, device_.periodFrames());
+  const int64_t silence =
+      std::clamp<int64_t>(load(StreamMemory::kStartSilenceFrames), 0, std::max<int64_t>(0, most));
+  if (const int64_t result = writeSilence(silence); result < 0) return static_cast<int>(result);
+  if (const int error = feed(); error < 0) return error;
+  if (const int error = device_.start(); error < 0) return error;
+  running_ = true;
+  atNs_ = monotonicNs();
+  progressNs_ = timeoutNs_ = lookNs_ = atNs_;
+  sleepNsMin_ = kSleepNsMin;
+  statistic(StreamMemory::kStreaming) = 1;
+  statistic(StreamMemory::kAdvancing) = 1;
+  statistic(StreamMemory::kDeviceDelayFrames) = fillFrames_;
+  return 0;
+}
+
+int PlaybackLoop::lookAtDevice() {
+  DeviceTime time;
+  const int error = device_.now(time);
+  if (error < 0) return error;
+  atNs_ = time.atNs;
+  fillFrames_ = std::max<int64_t>(0, bufferFrames() - time.availFrames);
+  noteConsumption();
+  snd_pcm_sframes_t delay = 0;
+  const int unknown = device_.delay(delay);
+  statistic(StreamMemory::kDeviceDelayFrames) = unknown < 0 ? fillFrames_ : delay;
+  return unknown;
+}
+
+void PlaybackLoop::noteConsumption() {
+  const int64_t consumed = writtenFrames_ - fillFrames_;
+  const int64_t nowNs = monotonicNs();
+  if (consumed > consumedFrames_) {
+    consumedFrames_ = consumed;
+    progressNs_ = timeoutNs_ = lookNs_ = nowNs;
+    sleepNsMin_ = kSleepNsMin;
+    statistic(StreamMemory::kAdvancing) = 1;
+    noteProgress(nowNs);
+    return;
+  }
+  if (nowNs - lookNs_ >= sleepNsMin_) {
+    sleepNsMin_ = std::min(2 * sleepNsMin_, kStalledSleepNsMax);
+    lookNs_ = nowNs;
+  }
+  if (nowNs - progressNs_ > kStalledNs) statistic(StreamMemory::kAdvancing) = 0;
+  if (nowNs - timeoutNs_ > kTimeoutNs) {
+    statistic(StreamMemory::kPollTimeouts)++;
+    timeoutNs_ = nowNs;
+  }
+}
+
+int PlaybackLoop::feed() {
+  while (!ringEmpty()) {
+    const snd_pcm_sframes_t written = roomFrames() > 0 ? writeSlot(roomFrames()) : 0;
+    if (written < 0) return static_cast<int>(written);
+    if (written == 0) {
+      waitForRoom_ = true;
+      return 0;
+    }
+    inGap_ = false;
+    padded_ = false;
+    if (slotDoneFrames_ == core_.memory.header(tail_).frames) releaseSlot();
+  }
+  return 0;
+}
+
+snd_pcm_sframes_t PlaybackLoop::writeSlot(int64_t room) {
+  const auto& header = core_.memory.header(tail_);
+  const int64_t left = std::min<int64_t>(room, header.frames - slotDoneFrames_);
+  const int16_t* const from =
+      core_.memory.samples(tail_) +
+      static_cast<std::size_t>(header.offsetFrames + slotDoneFrames_) * core_.options.channels;
+  const auto toFade =
+      static_cast<int32_t>(std::min<int64_t>(left, fade_.frames() - fadedInFrames_));
+  const bool fading = toFade > 0;
+  const int16_t* const sound = fading ? fade_.in(from, fadedInFrames_, toFade) : from;
+  const snd_pcm_sframes_t written = write(sound, fading ? toFade : left);
+  if (written <= 0) return written;
+  fade_.remember(sound, static_cast<int32_t>(written));
+  if (fading) fadedInFrames_ += static_cast<int32_t>(written);
+  slotDoneFrames_ += static_cast<int32_t>(written);
+  statistic(StreamMemory::kFramesMoved) += written;
+  return written;
+}
+
+void PlaybackLoop::releaseSlot() {
+  slotDoneFrames_ = 0;
+  tail_ = core_.memory.next(tail_);
+  core_.memory.word(StreamMemory::kThreadIndex).store(tail_);
+}
+
+// JavaScript is late. The card is never let run dry: that would cost a restart, and a click.
+int PlaybackLoop::coverGap() {
+  const int64_t guard = guardFrames();
+  if (fillFrames_ > guard) return 0;
+  if (!inGap_) {
+    inGap_ = true;
+    fadedInFrames_ = 0;
+    statistic(StreamMemory::kUnderruns)++;
+    const snd_pcm_sframes_t written = write(fade_.out(), fade_.frames());
+    fade_.forget();
+    if (written < 0) return static_cast<int>(written);
+    statistic(StreamMemory::kSilenceFrames) += written;
+  }
+  while (fillFrames_ <= guard) {
+    const int64_t written = writeSilence(chunkFrames_);
+    if (written <= 0) return static_cast<int>(written);
+    statistic(StreamMemory::kSilenceFrames) += written;
+  }
+  return 0;
+}
+
+// The source has ended. Some silence goes behind its last sample, so that the card is stopped
+// after that sample has been heard and before it runs dry.
+int PlaybackLoop::finish() {
+  if (!padded_) {
+    if (fillFrames_ > std::max(guardFrames(), padFrames_ / 2)) return 0;
+    const int64_t written = writeSilence(padFrames_);
+    padded_ = true;
+    return static_cast<int>(std::min<int64_t>(0, written));
+  }
+  if (fillFrames_ > padFrames_ / 2) return 0;
+  reset();
+  fade_.forget();
+  fadedInFrames_ = fade_.frames();
+  told_ = true;
+  device_.drop();
+  return device_.prepare();
+}
+
+void PlaybackLoop::reset() {
+  running_ = false;
+  inGap_ = false;
+  padded_ = false;
+  fillFrames_ = 0;
+  fadedInFrames_ = fade_.frames();
+  statistic(StreamMemory::kStreaming) = 0;
+  statistic(StreamMemory::kAdvancing) = 0;
+  statistic(StreamMemory::kFillFrames) = 0;
+  statistic(StreamMemory::kDeviceDelayFrames) = 0;
+}
+
+void PlaybackLoop::tellLowWater() {
+  if (told_) return;
+  if (!inGap_ && fillFrames_ + ringFrames() > load(StreamMemory::kLowWaterFrames)) return;
+  told_ = true;
+  tellWake();
+}
+
+void PlaybackLoop::planSleep() {
+  if (waitForRoom_) return;
+  int64_t until = guardFrames();
+  if (sourceEnded()) until = padded_ ? padFrames_ / 2 : std::max(until, padFrames_ / 2);
+  if (!told_) until = std::max<int64_t>(until, load(StreamMemory::kLowWaterFrames));
+  const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
+  sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
+}
+
+int64_t PlaybackLoop::ringFrames() const {
+  int64_t frames = -slotDoneFrames_;
+  for (int32_t index = tail_; index != head_; index = core_.memory.next(index)) {
+    frames += core_.memory.header(index).frames;
+  }
+  return frames;
+}
+
+int64_t PlaybackLoop::guardFrames() const {
+  return std::clamp<int64_t>(load(StreamMemory::kGuardFrames), 0,
+                             std::max<int64_t>(0, bufferFrames() - 2 * chunkFrames_));
+}
+
+snd_pcm_sframes_t PlaybackLoop::write(const int16_t* from, int64_t frames) {
+  const snd_pcm_sframes_t written = device_.write(from, static_cast<snd_pcm_uframes_t>(frames));
+  if (written == -EAGAIN) return 0;
+  if (written > 0) {
+    fillFrames_ += written;
+    writtenFrames_ += written;
+  }
+  return written;
+}
+
+int64_t PlaybackLoop::writeSilence(int64_t frames) {
+  const auto most = static_cast<int64_t>(silence_.size() / core_.options.channels);
+  int64_t done = 0;
+  while (done < frames) {
+    const snd_pcm_sframes_t written = write(silence_.data(), std::min(most, frames - done));
+    if (written < 0) return written;
+    if (written == 0) break;
+    done += written;
+  }
+  return done;
+}
+
+}  // namespace kvm_audio

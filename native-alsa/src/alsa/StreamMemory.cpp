@@ -1,0 +1,66 @@
+#include "StreamMemory.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace kvm_audio {
+
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+
+std::size_t roundToLine(std::size_t bytes) { return (bytes + kCacheLine - 1) & ~(kCacheLine - 1); }
+
+}  // namespace
+
+static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t));
+static_assert(std::atomic<int32_t>::is_always_lock_free);
+static_assert((StreamMemory::kStatistics + 2 * StreamMemory::kStatisticCount) * sizeof(int32_t) <=
+              StreamMemory::kHeadersOffset);
+static_assert(sizeof(StreamMemory::SlotHeader) == 32);
+
+StreamMemory::StreamMemory(int32_t slotCount, int32_t slotFramesMax, unsigned channels)
+    : slotCount_(slotCount) {
+  slotStride_ = roundToLine(static_cast<std::size_t>(slotFramesMax) * channels * sizeof(int16_t));
+  samplesOffset_ =
+      roundToLine(kHeadersOffset + static_cast<std::size_t>(slotCount) * sizeof(SlotHeader));
+  byteLength_ = samplesOffset_ + static_cast<std::size_t>(slotCount + 1) * slotStride_;
+  void* bytes = nullptr;
+  if (posix_memalign(&bytes, kCacheLine, byteLength_) != 0) return;
+  std::memset(bytes, 0, byteLength_);
+  bytes_ = static_cast<char*>(bytes);
+  words_ = new (bytes_) std::atomic<int32_t>[kHeadersOffset / sizeof(int32_t)]{};
+}
+
+StreamMemory::~StreamMemory() { std::free(bytes_); }
+
+StreamMemory::SlotHeader& StreamMemory::header(int32_t index) const {
+  const int32_t slot = index >= slotCount_ ? index - slotCount_ : index;
+  return reinterpret_cast<SlotHeader*>(bytes_ + kHeadersOffset)[slot];
+}
+
+int16_t* StreamMemory::samples(int32_t index) const {
+  const int32_t slot = index >= slotCount_ ? index - slotCount_ : index;
+  return reinterpret_cast<int16_t*>(bytes_ + samplesOffset_ + slot * slotStride_);
+}
+
+int16_t* StreamMemory::scratch() const {
+  return reinterpret_cast<int16_t*>(bytes_ + samplesOffset_ + slotCount_ * slotStride_);
+}
+
+void StreamMemory::publish() {
+  auto& sequence = word(kStatisticsSequence);
+  const int32_t before = sequence.load(std::memory_order_relaxed);
+  sequence.store(before + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  for (int i = 0; i < kStatisticCount; i++) {
+    const auto value = static_cast<uint64_t>(statistics[i]);
+    word(kStatistics + 2 * i).store(static_cast<int32_t>(value), std::memory_order_relaxed);
+    word(kStatistics + 2 * i + 1)
+        .store(static_cast<int32_t>(value >> 32), std::memory_order_relaxed);
+  }
+  sequence.store(before + 2, std::memory_order_release);
+}
+
+}  // namespace kvm_audio

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "clock.h"
+
+namespace kvm_audio {
+
+// The one block that a stream's device thread and JavaScript share: control words, statistics,
+// slot headers, slots. JavaScript sees it as an external ArrayBuffer; whoever lets go last frees
+// it, so a thread that hangs in the kernel can do no harm when it comes back.
+//
+// Indices into the ring run from 0 to 2 × slotCount − 1, so that full and empty differ without
+// either side ever wrapping at 2³². Each word has exactly one writer.
+class StreamMemory {
+ public:
+  // Int32 words. The numbers are exported to TypeScript as `layout`.
+  enum Word : int {
+    kThreadIndex = 0,  // capture: next slot to fill; playback: next slot to play (thread writes)
+    kInCallSince = 1,  // low 32 bits of CLOCK_MONOTONIC in µs, 0 = in no libasound call (thread)
+    kJsIndex = 16,     // capture: next slot to release; playback: next slot to commit (JS writes)
+    kSlotFrames,       // capture: frames of the next slot (JS)
+    kGuardFrames,      // playback margins (JS)
+    kLowWaterFrames,
+    kStartSilenceFrames,
+    kEndOfStream,  // 1 = no more commits are expected (JS)
+    kStop,         // (number of the stop() << 12) | kJsIndex at that stop (JS)
+    kKick = 32,    // 1 = the thread has been woken and has not looked yet (both; exchange)
+    kStatisticsSequence = 48,  // seqlock, odd while the thread writes
+    kStatistics = 50,          // 64-bit values from here on, low word first
+  };
+
+  // 64-bit statistics, by position after kStatistics.
+  enum Statistic : int {
+    kWakeups,  // notifications sent to JavaScript
+    kPollRounds,
+    kPollTimeouts,
+    kLastProgressUs,
+    kStreaming,
+    kXruns,
+    kFramesMoved,    // capture: read from the device; playback: written from the ring
+    kFramesDropped,  // capture: lost for whatever reason; playback: thrown away by stop()
+    kSlotsFilled,    // capture
+    kRingFullSlots,  // capture
+    kSilenceFrames,  // playback, from here on
+    kUnderruns,
+    kDeviceDelayFrames,  // snd_pcm_delay
+    kFillFrames,         // what the device's buffer held at kFillUs
+    kFillUs,
+    kAdvancing,  // 1 = the device consumes, so kFillFrames may be extrapolated
+    kStopSeen,   // kStop as it was carried out last
+    kStatisticCount,
+  };
+
+  struct SlotHeader {
+    int32_t frames;
+    int32_t offsetFrames;   // playback
+    int32_t discontinuity;  // capture
+    int32_t unused;
+    double timeUs;          // capture
+    double positionFrames;  // capture
+  };
+
+  static constexpr std::size_t kHeadersOffset = 512;
+  // kStop has 12 bits for an index.
+  static constexpr int32_t kSlotCountMax = 2048;
+  static constexpr int32_t kStopIndexMask = 0xfff;
+
+  StreamMemory(int32_t slotCount, int32_t slotFramesMax, unsigned channels);
+  ~StreamMemory();
+  StreamMemory(const StreamMemory&) = delete;
+  StreamMemory& operator=(const StreamMemory&) = delete;
+
+  bool valid() const { return bytes_ != nullptr; }
+  void* data() const { return bytes_; }
+  std::size_t byteLength() const { return byteLength_; }
+  std::size_t samplesOffset() const { return samplesOffset_; }
+  std::size_t slotStride() const { return slotStride_; }
+  int32_t slotCount() const { return slotCount_; }
+
+  std::atomic<int32_t>& word(int index) const { return words_[index]; }
+  SlotHeader& header(int32_t index) const;
+  int16_t* samples(int32_t index) const;
+  // One slot more than the ring has: where a capture with a full ring reads to.
+  int16_t* scratch() const;
+
+  int32_t next(int32_t index) const { return index + 1 == 2 * slotCount_ ? 0 : index + 1; }
+  int32_t distance(int32_t from, int32_t to) const {
+    return to >= from ? to - from : to - from + 2 * slotCount_;
+  }
+
+  void enterCall() {
+    const auto us = static_cast<uint32_t>(monotonicNs() / 1000);
+    word(kInCallSince).store(static_cast<int32_t>(us == 0 ? 1 : us), std::memory_order_relaxed);
+  }
+  void leaveCall() { word(kInCallSince).store(0, std::memory_order_relaxed); }
+
+  // The thread's own copy; publish() makes it visible as one consistent picture.
+  int64_t statistics[kStatisticCount] = {};
+  void publish();
+
+ private:
+  int32_t slotCount_;
+  std::size_t slotStride_ = 0;
+  std::size_t samplesOffset_ = 0;
+  std::size_t byteLength_ = 0;
+  char* bytes_ = nullptr;
+  std::atomic<int32_t>* words_ = nullptr;
+};
+
+}  // namespace kvm_audio

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace kvm_audio {
+
+enum class Direction { kCapture, kPlayback };
+
+// What TypeScript validated and asked for. All lengths in frames of the device's rate.
+struct StreamOptions {
+  Direction direction = Direction::kCapture;
+  std::string device;
+  unsigned rate = 48000;
+  unsigned channels = 2;
+  unsigned periodFrames = 0;
+  unsigned bufferFrames = 0;
+  int32_t slotFrames = 0;
+  int32_t slotFramesMax = 0;
+  int32_t slotCount = 0;
+  int schedFifoPriority = 0;
+  int32_t guardFrames = 0;
+  int32_t lowWaterFrames = 0;
+  int32_t startSilenceFrames = 0;
+};
+
+// What the device granted. Written by the device thread before it announces `opened`.
+struct Negotiated {
+  unsigned periodFrames = 0;
+  unsigned bufferFrames = 0;
+  char cardName[96] = "";
+  int priorityErrno = 0;
+};
+
+// Why the stream ended. Written by the device thread before it announces `failed`.
+struct Failure {
+  const char* code = "";  // one of AlsaError's codes
+  const char* call = "";  // the libasound function
+  int error = 0;          // positive errno
+  bool deviceGone = false;
+  bool retryable = false;
+  char detail[384] = "";
+};
+
+}  // namespace kvm_audio

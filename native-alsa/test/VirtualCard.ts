@@ -1,0 +1,124 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import vm from 'node:vm';
+
+const run = promisify(execFile);
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const built = path.join(repository, 'native-alsa/build/virtual-card');
+
+/** What `kvm-audio-card NAME status --json` says of one side. Positions in frames of the card. */
+export type SideStatus = {
+  open: boolean;
+  state: string;
+  position: number;
+  start: number;
+  appl: number;
+  xruns: number;
+};
+
+export type CardStatus = {
+  rate: number;
+  monotonicNs: number;
+  position: number;
+  playback: SideStatus;
+  capture: SideStatus;
+};
+
+/** Interleaved S16 stereo frames whose values tell where they stand; no frame is silent. */
+export function pattern(frames: number, first = 0): Int16Array {
+  const pcm = new Int16Array(2 * frames);
+  for (let i = 0; i < frames; i++) {
+    const value = (((first + i) * 7919) % 30011) + 1;
+    pcm[2 * i] = value;
+    pcm[2 * i + 1] = -value;
+  }
+  return pcm;
+}
+
+/**
+ * A virtual sound card in a folder of its own. alsa-lib reads the environment of the process,
+ * of which jest shows a test only a copy: hence the detour over the main context.
+ */
+export class VirtualCard {
+  readonly device = 'kvm_card:test';
+  readonly plug = 'kvm_plug:test';
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'kvm-audio-card-'));
+  readonly env: NodeJS.ProcessEnv;
+
+  constructor() {
+    const card = {
+      ALSA_CONFIG_PATH: path.join(repository, 'etc/alsa/virtual-card.conf'),
+      KVM_AUDIO_CARD_LIB: path.join(built, 'libasound_module_pcm_kvm_audio_card.so'),
+      KVM_AUDIO_CARD_DIR: this.folder,
+    };
+    this.env = { ...process.env, ...card };
+    const main = vm.runInThisContext('process') as NodeJS.Process;
+    Object.assign(main.env, card);
+  }
+
+  /** Runs `kvm-audio-card test ...`. */
+  async control(...words: string[]): Promise<string> {
+    const command = path.join(built, 'kvm-audio-card');
+    const { stdout } = await run(command, ['test', ...words], { env: this.env });
+    return stdout;
+  }
+
+  async status(): Promise<CardStatus> {
+    return JSON.parse(await this.control('status', '--json')) as CardStatus;
+  }
+
+  /** Plays samples with aplay, to their end. */
+  async play(pcm: Int16Array): Promise<void> {
+    const file = path.join(this.folder, 'played.raw');
+    writeFileSync(file, Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+    const format = ['-t', 'raw', '-f', 'S16_LE', '-c', '2', '-r', '48000'];
+    await run('aplay', ['-q', '-D', this.device, ...format, file], { env: this.env });
+  }
+
+  /** Starts arecord; the function it gives stops it and returns what it heard. */
+  async record(): Promise<{ start: number; stop: () => Promise<Int16Array> }> {
+    const file = path.join(this.folder, 'recorded.raw');
+    const format = ['-t', 'raw', '-f', 'S16_LE', '-c', '2', '-r', '48000'];
+    const arecord = spawn('arecord', ['-q', '-D', this.device, ...format, file], {
+      env: this.env,
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => arecord.once('exit', resolve));
+    await until(async () => (await this.status()).capture.state === 'RUNNING');
+    const { start } = (await this.status()).capture;
+    const stop = async (): Promise<Int16Array> => {
+      arecord.kill('SIGINT');
+      await ended;
+      const bytes = readFileSync(file);
+      return new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
+    };
+    return { start, stop };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits for a condition; the test's own limit ends a wait that is in vain. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** How many threads of this process serve an ALSA device. */
+export function deviceThreads(): number {
+  return readdirSync('/proc/self/task').filter((task) => threadName(task).startsWith('alsa-'))
+    .length;
+}
+
+function threadName(task: string): string {
+  try {
+    return readFileSync(`/proc/self/task/${task}/comm`, 'utf8');
+  } catch {
+    return ''; // it ended just now
+  }
+}

@@ -1,0 +1,232 @@
+import { strict as assert } from 'node:assert';
+import { type AudioPacket, type DropPlace, mediaRate, packetFlags } from '@kvm-audio/protocol';
+import type { FramePool } from './FramePool.js';
+import type { PacketSlot } from './PacketSlot.js';
+
+export type JitterBufferLimits = {
+  /** Audio that may wait here, in milliseconds; beyond it the oldest goes (`jitter_overflow`). */
+  capacityMs: number;
+  /** Packets that may wait, whatever their length: the size of the pool's share. */
+  packetsMax: number;
+  /** Longest gap that is filled with made-up audio; a longer one is skipped. */
+  concealMsMax: number;
+  /** A source that is late for so long without a pause has moved its clock: it is followed. */
+  lateMsMax: number;
+};
+
+export const jitterBufferLimits: JitterBufferLimits = {
+  capacityMs: 200,
+  packetsMax: 80,
+  concealMsMax: 100,
+  lateMsMax: 100,
+};
+
+/** What is to be done to get the next audio. The object is used again by the next call. */
+export type PlayoutStep = {
+  /**
+   * decode: `packet`, `frames` long, without its first `trimFrames`; the caller releases it.
+   * fec: `frames` from the redundancy inside `packet`, which stays here; trimmed in the same way.
+   * conceal: `frames` of packet loss concealment, a multiple of 2.5 ms as Opus wants it.
+   * wait: nothing to do before the next packet or the next low-water mark.
+   */
+  action: 'decode' | 'fec' | 'conceal' | 'wait';
+  packet: PacketSlot | undefined;
+  frames: number;
+  trimFrames: number;
+  /** decode: the packet begins a new timeline; nothing before it connects to it. */
+  restart: boolean;
+};
+
+const framesPerMs = mediaRate / 1000;
+/** Every Opus duration is a multiple of 2.5 ms (RFC 6716 §2.1.4). */
+const opusQuantumFrames = 2.5 * framesPerMs;
+/** Audio is made up in pieces of so much, so that a packet that is a little late loses little. */
+const concealStepFrames = 5 * framesPerMs;
+
+/**
+ * Puts packets in order and says what is to be played next. It runs on one timeline, media time:
+ * `playTime` is the first sample that was not given out yet, and it moves on with the card
+ * whatever arrives (concealment and the card's own silence count), so that a stall never adds
+ * delay: what comes too late is dropped or trimmed.
+ * Knows no clock and no device; not re-entrant; all slots come from and go back to `pool`.
+ */
+export class JitterBuffer {
+  readonly #pool: FramePool<PacketSlot>;
+  readonly #limits: JitterBufferLimits;
+  readonly #step: PlayoutStep = {
+    action: 'wait',
+    packet: undefined,
+    frames: 0,
+    trimFrames: 0,
+    restart: false,
+  };
+  /** In order of media time; at most `packetsMax`. */
+  readonly #queue: PacketSlot[] = [];
+  #queuedFrames = 0;
+  #playTime: number | undefined;
+  #lastSeq = 0;
+  #concealedRun = 0;
+  #lateSinceMs: number | undefined;
+  #restart = true;
+
+  constructor(pool: FramePool<PacketSlot>, limits: JitterBufferLimits = jitterBufferLimits) {
+    this.#pool = pool;
+    this.#limits = limits;
+  }
+
+  /** Audio that waits, in 48 kHz samples. */
+  get queuedFrames(): number {
+    return this.#queuedFrames;
+  }
+
+  /**
+   * Takes a copy of the packet.
+   *
+   * @param frames its length in 48 kHz samples, from its TOC byte.
+   * @returns undefined, or the place where audio was dropped: this packet, or the oldest.
+   */
+  insert(packet: AudioPacket, frames: number, nowMs: number): DropPlace | undefined {
+    if (this.#isLate(packet, frames, nowMs)) return 'late_packet';
+    let index = this.#queue.length;
+    while (index > 0 && (this.#queue[index - 1]?.mediaTime ?? 0) > packet.mediaTime) index -= 1;
+    const before = this.#queue[index - 1];
+    if (before && before.mediaTime === packet.mediaTime) return 'duplicate_packet';
+    const overflow = this.#makeRoom(frames);
+    const slot = this.#pool.acquire();
+    if (!slot) return 'pool_empty';
+    slot.seq = packet.seq;
+    slot.mediaTime = packet.mediaTime;
+    slot.captureTimeUs = packet.captureTimeUs;
+    slot.flags = packet.flags;
+    slot.frames = frames;
+    slot.room.set(packet.payload);
+    slot.setPayload(packet.payload.length);
+    this.#queue.splice(Math.max(0, index - overflow), 0, slot);
+    this.#queuedFrames += frames;
+    return overflow > 0 ? 'jitter_overflow' : undefined;
+  }
+
+  /**
+   * @param urgent the card needs audio now: do not wait for a packet that is missing.
+   */
+  next(urgent: boolean): PlayoutStep {
+    const head = this.#queue[0];
+    if (!head) return urgent ? this.#concealEmpty() : this.#say('wait', 0);
+    this.#playTime ??= head.mediaTime;
+    const gap = head.mediaTime - this.#playTime;
+    if (this.#restart || gap <= 0 || !this.#isLoss(head, gap)) return this.#takeHead(head);
+    if (!urgent) return this.#say('wait', 0);
+    return this.#fillGap(head, gap);
+  }
+
+  /** The card played `frames` of silence of its own: the audio for that time is too late now. */
+  skip(frames: number): void {
+    if (this.#playTime !== undefined) this.#playTime += frames;
+  }
+
+  /** Forgets the timeline: the next packet begins a new one. Gives all slots back. */
+  reset(): void {
+    for (const slot of this.#queue) slot.release();
+    this.#queue.length = 0;
+    this.#queuedFrames = 0;
+    this.#playTime = undefined;
+    this.#restart = true;
+    this.#concealedRun = 0;
+    this.#lateSinceMs = undefined;
+  }
+
+  /** Late for a moment is dropped; late for long, or by announcement, is a new timeline. */
+  #isLate(packet: AudioPacket, frames: number, nowMs: number): boolean {
+    if (this.#playTime === undefined || this.#restart) return false;
+    if (packet.flags & packetFlags.discontinuity) return false;
+    if (packet.mediaTime + frames > this.#playTime) {
+      this.#lateSinceMs = undefined;
+      return false;
+    }
+    this.#lateSinceMs ??= nowMs;
+    if (nowMs - this.#lateSinceMs < this.#limits.lateMsMax) return true;
+    this.reset();
+    return false;
+  }
+
+  /** @returns how many of the oldest packets were dropped. */
+  #makeRoom(frames: number): number {
+    let dropped = 0;
+    const capacity = this.#limits.capacityMs * framesPerMs;
+    while (
+      this.#queue.length > 0 &&
+      (this.#queue.length >= this.#limits.packetsMax || this.#queuedFrames + frames > capacity)
+    ) {
+      const oldest = this.#shift();
+      this.#playTime = oldest.mediaTime + oldest.frames;
+      oldest.release();
+      dropped += 1;
+    }
+    return dropped;
+  }
+
+  #shift(): PacketSlot {
+    const slot = this.#queue.shift();
+    assert(slot, 'a queued packet');
+    this.#queuedFrames -= slot.frames;
+    return slot;
+  }
+
+  /** A gap is a loss when packets are missing in it and it is short enough to be filled. */
+  #isLoss(head: PacketSlot, gap: number): boolean {
+    if (head.flags & packetFlags.discontinuity) return false;
+    if (head.seq === (this.#lastSeq + 1) >>> 0) return false;
+    return gap <= this.#limits.concealMsMax * framesPerMs;
+  }
+
+  #takeHead(head: PacketSlot): PlayoutStep {
+    const playTime = this.#playTime ?? head.mediaTime;
+    const announced = (head.flags & packetFlags.discontinuity) !== 0;
+    const early = playTime - head.mediaTime;
+    const trim = announced || early < 0 ? 0 : early;
+    this.#shift();
+    const step = this.#say('decode', head.frames);
+    step.packet = head;
+    step.trimFrames = Math.min(trim, head.frames);
+    step.restart = this.#restart || announced || early < 0;
+    this.#playTime = head.mediaTime + head.frames;
+    this.#lastSeq = head.seq;
+    this.#concealedRun = 0;
+    this.#restart = false;
+    return step;
+  }
+
+  #fillGap(head: PacketSlot, gap: number): PlayoutStep {
+    if (gap <= head.frames) {
+      const step = this.#say('fec', head.frames);
+      step.packet = head;
+      step.trimFrames = head.frames - gap;
+      this.#playTime = head.mediaTime;
+      return step;
+    }
+    const missing = Math.ceil((gap - head.frames) / opusQuantumFrames) * opusQuantumFrames;
+    const frames = Math.min(missing, concealStepFrames);
+    this.#playTime = (this.#playTime ?? 0) + frames;
+    return this.#say('conceal', frames);
+  }
+
+  #concealEmpty(): PlayoutStep {
+    const most = this.#limits.concealMsMax * framesPerMs;
+    if (this.#playTime === undefined || this.#restart || this.#concealedRun >= most) {
+      return this.#say('wait', 0);
+    }
+    this.#concealedRun += concealStepFrames;
+    this.#playTime += concealStepFrames;
+    return this.#say('conceal', concealStepFrames);
+  }
+
+  #say(action: PlayoutStep['action'], frames: number): PlayoutStep {
+    const step = this.#step;
+    step.action = action;
+    step.frames = frames;
+    step.packet = undefined;
+    step.trimFrames = 0;
+    step.restart = false;
+    return step;
+  }
+}

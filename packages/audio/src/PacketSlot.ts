@@ -1,0 +1,71 @@
+import { strict as assert } from 'node:assert';
+import {
+  limits,
+  mediaRate,
+  type OutgoingPacket,
+  packetHeaderBytesMax,
+  writePacketHeader,
+} from '@kvm-audio/protocol';
+import { Slot } from './FramePool.js';
+
+export const packetSlotBytes = packetHeaderBytesMax + limits.packetPayloadBytesMax;
+
+/**
+ * One encoded packet in pooled memory, with room for the wire header in front of its payload, so
+ * that the message that a client gets is written from where the encoder put it.
+ */
+export class PacketSlot extends Slot implements OutgoingPacket {
+  seq = 0;
+  /** 48 kHz samples. */
+  mediaTime = 0;
+  captureTimeUs: number | undefined;
+  flags = 0;
+  /** Length in 48 kHz samples. */
+  frames = 0;
+  /** All the room that a payload has. */
+  readonly room: Buffer;
+  readonly #bytes: Buffer;
+  #payload: Buffer;
+  #message: Buffer;
+
+  constructor(bytes: Buffer) {
+    super();
+    this.#bytes = bytes;
+    this.room = bytes.subarray(packetHeaderBytesMax);
+    this.#payload = this.room;
+    this.#message = bytes;
+  }
+
+  get durationMs(): number {
+    return (this.frames * 1000) / mediaRate;
+  }
+
+  get payload(): Buffer {
+    return this.#payload;
+  }
+
+  /** The whole message, from its length field on; call `seal` first. */
+  get message(): Buffer {
+    return this.#message;
+  }
+
+  /** `room[0, bytes)` is the payload now. */
+  setPayload(bytes: number): void {
+    assert(bytes >= 1 && bytes <= this.room.length, 'payload length');
+    this.#payload = this.room.subarray(0, bytes);
+  }
+
+  /** Writes the header for the present fields in front of the payload. */
+  seal(): void {
+    const bytes = this.#payload.length;
+    const start = writePacketHeader(
+      this.#bytes,
+      bytes,
+      this.seq,
+      this.mediaTime,
+      this.captureTimeUs,
+      this.flags,
+    );
+    this.#message = this.#bytes.subarray(start, packetHeaderBytesMax + bytes);
+  }
+}

@@ -1,0 +1,70 @@
+import type { Bandwidth } from './CodecBackend.js';
+
+// The first byte of a packet, the TOC: config (5 bits), stereo (1), frame count code (2). RFC 6716 §3.1.
+
+/** RFC 6716 §3.4 [R5]: at most 120 ms of audio in one packet. */
+const packetMsMax = 120;
+
+const silkMs = [10, 20, 40, 60] as const;
+const hybridMs = [10, 20] as const;
+const celtMs = [2.5, 5, 10, 20] as const;
+
+/** Duration and bandwidth of each of the 32 configurations (RFC 6716, table 2). */
+const configurations: readonly { ms: number; bandwidth: Bandwidth }[] = [
+  ...silkMs.map((ms) => ({ ms, bandwidth: 'narrow' as const })),
+  ...silkMs.map((ms) => ({ ms, bandwidth: 'medium' as const })),
+  ...silkMs.map((ms) => ({ ms, bandwidth: 'wide' as const })),
+  ...hybridMs.map((ms) => ({ ms, bandwidth: 'superwide' as const })),
+  ...hybridMs.map((ms) => ({ ms, bandwidth: 'full' as const })),
+  ...celtMs.map((ms) => ({ ms, bandwidth: 'narrow' as const })),
+  ...celtMs.map((ms) => ({ ms, bandwidth: 'wide' as const })),
+  ...celtMs.map((ms) => ({ ms, bandwidth: 'superwide' as const })),
+  ...celtMs.map((ms) => ({ ms, bandwidth: 'full' as const })),
+];
+
+/**
+ * How many PCM frames the packet decodes to, from its first two bytes alone; undefined where no
+ * valid packet begins so. (Whether the rest is whole, only decoding tells.) RFC 6716 §3.1, §3.2.
+ */
+export function packetFrames(packet: Uint8Array, rateHz = 48_000): number | undefined {
+  const toc = packet[0];
+  if (toc === undefined) return undefined;
+  const count = codedFrames(toc, packet);
+  const { ms } = configurations[toc >> 3]!;
+  if (count === undefined || count * ms > packetMsMax) return undefined;
+  return (count * ms * rateHz) / 1000;
+}
+
+/** How many channels were coded; a decoder gives as many as it was made with. */
+export function packetChannels(packet: Uint8Array): 1 | 2 | undefined {
+  const toc = packet[0];
+  if (toc === undefined) return undefined;
+  return toc & 0b100 ? 2 : 1;
+}
+
+export function packetBandwidth(packet: Uint8Array): Bandwidth | undefined {
+  const toc = packet[0];
+  return toc === undefined ? undefined : configurations[toc >> 3]!.bandwidth;
+}
+
+/** A packet that only says "nothing to say": libopus' DTX sends one or two bytes. */
+export function isDtx(packet: Uint8Array): boolean {
+  return packet.length === 1 || packet.length === 2;
+}
+
+/** The number of Opus frames in the packet (§3.2.2 to §3.2.5), undefined if it cannot be. */
+function codedFrames(toc: number, packet: Uint8Array): number | undefined {
+  switch (toc & 0b11) {
+    case 0:
+      return 1;
+    case 1:
+      // Two frames of one size: what follows the TOC must halve [R3].
+      return packet.length % 2 === 1 ? 2 : undefined;
+    case 2:
+      return packet.length > 1 ? 2 : undefined;
+    default: {
+      const count = (packet[1] ?? 0) & 0x3f;
+      return count > 0 ? count : undefined;
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Material for tests and benches, made from arithmetic alone so that it is the same everywhere.
+ * Interleaved int16 at 48 kHz.
+ */
+const rateHz = 48_000;
+
+/** Chords of decaying harmonics, a new one each 300 ms, each voice with a place between the ears. */
+export function musicSignal(frames: number, channels: 1 | 2): Int16Array {
+  const pcm = new Int16Array(frames * channels);
+  const chords = [
+    [220, 277.2, 329.6, 440],
+    [196, 246.9, 293.7, 587.3],
+    [174.6, 220, 261.6, 698.5],
+    [164.8, 207.7, 246.9, 493.9],
+  ];
+  for (let n = 0; n < frames; n++) {
+    const seconds = n / rateHz;
+    const beat = Math.floor(seconds / 0.3);
+    const since = seconds - beat * 0.3;
+    const envelope = Math.exp(-4 * since) * Math.min(1, since / 0.005);
+    let left = 0;
+    let right = 0;
+    chords[beat % chords.length]!.forEach((pitch, voice) => {
+      let tone = 0;
+      for (let harmonic = 1; harmonic <= 6; harmonic++) {
+        tone += Math.sin(2 * Math.PI * pitch * harmonic * seconds + voice) / harmonic ** 1.5;
+      }
+      left += tone * (0.2 + 0.2 * voice);
+      right += tone * (0.8 - 0.2 * voice);
+    });
+    put(pcm, n, channels, 3500 * envelope * left, 3500 * envelope * right);
+  }
+  return pcm;
+}
+
+/** Pulses through three moving formants, with pauses and hisses: what SILK takes for a voice. */
+export function speechSignal(frames: number, channels: 1 | 2): Int16Array {
+  const pcm = new Int16Array(frames * channels);
+  const random = noise(1);
+  const vowels = [
+    [730, 1090, 2440],
+    [270, 2290, 3010],
+    [300, 870, 2240],
+    [530, 1840, 2480],
+    [660, 1720, 2410],
+  ];
+  const state = [0, 0, 0, 0, 0, 0];
+  let phase = 0;
+  for (let n = 0; n < frames; n++) {
+    const seconds = n / rateHz;
+    const syllable = Math.floor(seconds / 0.18);
+    const since = seconds / 0.18 - syllable;
+    phase += (115 + 25 * Math.sin(2 * Math.PI * 0.9 * seconds)) / rateHz;
+    let source = random() * 0.02;
+    if (phase >= 1) {
+      phase -= 1;
+      source += 1;
+    }
+    const loud = syllable % 6 === 5 ? 0 : Math.sin(Math.PI * Math.min(1, since * 1.1)) ** 0.7 || 0;
+    let voiced = 0;
+    vowels[syllable % vowels.length]!.forEach((formant, i) => {
+      voiced += resonate(state, i * 2, formant, source * loud) / (i + 1);
+    });
+    const hiss = since < 0.12 && syllable % 2 === 1 ? random() * 500 : 0;
+    const sample = Math.tanh(voiced * 0.6) * 11_000 + hiss;
+    put(pcm, n, channels, sample, sample * 0.9);
+  }
+  return pcm;
+}
+
+/** One band of 80 Hz about `hz`: a two-pole resonator whose state is two places of `state`. */
+function resonate(state: number[], at: number, hz: number, input: number): number {
+  const radius = Math.exp((-Math.PI * 80) / rateHz);
+  const feedback = 2 * radius * Math.cos((2 * Math.PI * hz) / rateHz);
+  const output = input * 0.6 + feedback * state[at]! - radius * radius * state[at + 1]!;
+  state[at + 1] = state[at]!;
+  state[at] = output;
+  return output;
+}
+
+/** Uniform in [-1, 1), the same sequence for the same seed (a linear congruential generator). */
+export function noise(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+}
+
+function put(pcm: Int16Array, n: number, channels: 1 | 2, left: number, right: number): void {
+  if (channels === 1) {
+    pcm[n] = (left + right) / 2;
+  } else {
+    pcm[2 * n] = left;
+    pcm[2 * n + 1] = right;
+  }
+}

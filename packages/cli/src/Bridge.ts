@@ -1,0 +1,39 @@
+import { Listener, type ProtocolError, runtimeFolder, socketPath, Talker } from '@kvm-audio/client';
+import { clientName } from './askDaemon.js';
+
+export type BridgeNotes = {
+  connected(side: 'input' | 'output'): void;
+  disconnected(side: 'input' | 'output', error: ProtocolError | undefined): void;
+  replaced(): void;
+};
+
+/** Feeds the input's packets to the output, as they are: hear yourself. Reconnects both sides. */
+export class Bridge {
+  readonly #listener: Listener;
+  readonly #talker: Talker;
+
+  constructor(notes: BridgeNotes, takeover = false) {
+    const client = `${clientName} bridge`;
+    const folder = runtimeFolder();
+    this.#listener = new Listener({ path: socketPath(folder, 'input'), client });
+    this.#talker = new Talker({ path: socketPath(folder, 'output'), client, takeover });
+    let frameMs = 20;
+    this.#listener.on('connected', (format) => {
+      frameMs = format.frameMs;
+      notes.connected('input');
+    });
+    this.#listener.on('format', (format) => {
+      frameMs = format.frameMs;
+    });
+    this.#listener.on('packet', (packet) => this.#talker.send(packet, frameMs));
+    this.#listener.on('disconnected', (error) => notes.disconnected('input', error));
+    this.#talker.on('connected', () => notes.connected('output'));
+    this.#talker.on('disconnected', (error) => notes.disconnected('output', error));
+    this.#talker.on('replaced', () => notes.replaced());
+  }
+
+  close(): void {
+    this.#listener.close();
+    this.#talker.close();
+  }
+}

@@ -1,0 +1,25 @@
+import { qualityLevels } from '@kvm-audio/client';
+import type { CommandModule } from 'yargs';
+import { Demo } from '../demo/Demo.js';
+
+type DemoArgs = { input: string | undefined; output: string | undefined; quality: string };
+
+export const demoCommand: CommandModule<object, DemoArgs> = {
+  command: 'demo',
+  describe: 'run a daemon here, bridge its input to its output, print a line a second',
+  builder: (args) =>
+    args
+      .option('input', { type: 'string', requiresArg: true, describe: 'ALSA PCM to capture from' })
+      .option('output', { type: 'string', requiresArg: true, describe: 'ALSA PCM to play on' })
+      .option('quality', {
+        choices: qualityLevels,
+        default: 'medium' as const,
+        describe: 'level of both directions',
+      }),
+  handler: async (options) => {
+    const demo = new Demo(options);
+    process.on('SIGINT', () => demo.stop());
+    process.on('SIGTERM', () => demo.stop());
+    process.exit(await demo.run());
+  },
+};

@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { DaemonStatus } from '@kvm-audio/client';
+import { isVirtualCard, withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
+import { askDaemon } from '../askDaemon.js';
+import { Bridge } from '../Bridge.js';
+import { formatStatusLine } from '../formatStatus.js';
+import { makeProgramme, programmeFormat } from './programme.js';
+
+export type DemoOptions = {
+  input?: string | undefined;
+  output?: string | undefined;
+  quality: string;
+};
+
+const repository = new URL('../../../../', import.meta.url);
+const daemonPath = fileURLToPath(new URL('packages/supervisor/bin/kvm-audiod.js', repository));
+const statusMs = 1_000;
+/** The daemon answers within this, or something is wrong. */
+const startMs = 10_000;
+
+function configText({ input, output, quality }: DemoOptions): string {
+  const line = (key: string, value: string | undefined): string =>
+    value === undefined ? '' : `${key} = ${JSON.stringify(value)}\n`;
+  return (
+    `[output]\n${line('device', output)}${line('quality', quality)}` +
+    `[input]\nprofile = "program"\n${line('device', input)}${line('quality', quality)}`
+  );
+}
+
+/**
+ * A daemon in the foreground with a bridge from its input to its output, and, where the input is
+ * the virtual card, a programme that plays into it. For a person who wants to see it work.
+ */
+export class Demo {
+  readonly #options: DemoOptions;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'kvm-audio-demo-'));
+  readonly #children: ChildProcess[] = [];
+  #bridge: Bridge | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: DemoOptions) {
+    this.#options = options;
+  }
+
+  /** @returns the exit code, when the daemon has ended. */
+  async run(): Promise<number> {
+    process.env.KVM_AUDIO_RUNTIME_DIR ??= this.#folder;
+    const config = join(this.#folder, 'config.toml');
+    writeFileSync(config, configText(this.#options));
+    const daemon = spawn(process.execPath, [daemonPath, '--config', config], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+    });
+    this.#children.push(daemon);
+    const ended = new Promise<number>((resolve) => {
+      daemon.once('exit', (code) => resolve(code ?? 1));
+    });
+    try {
+      const status = await Promise.race([this.#ready(), ended.then(() => undefined)]);
+      if (status && !this.#stopping) this.#begin(status);
+      return await ended;
+    } finally {
+      this.#cleanUp();
+    }
+  }
+
+  /** Ctrl-C: the daemon is asked to stop, `run` returns when it has. Idempotent. */
+  stop(): void {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    this.#bridge?.close();
+    for (const child of this.#children) child.kill('SIGTERM');
+  }
+
+  async #ready(): Promise<DaemonStatus> {
+    const deadline = performance.now() + startMs;
+    for (;;) {
+      try {
+        const status = await askDaemon((control) => control.call('status.get', {}));
+        if (status.output.stream && status.input.stream) return status;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  #begin(status: DaemonStatus): void {
+    const input = status.input.stream?.device ?? '';
+    const output = status.output.stream?.device ?? '';
+    console.log(`input ${input} is bridged to output ${output}; Ctrl-C stops`);
+    if (isVirtualCard(input)) this.#playProgramme(input);
+    this.#bridge = new Bridge({
+      connected: () => undefined,
+      disconnected: (side, error) => {
+        if (!this.#stopping) console.error(`bridge: ${side} lost: ${error?.message ?? 'closed'}`);
+      },
+      replaced: () => undefined,
+    });
+    this.#timer = setInterval(() => void this.#printStatus(), statusMs);
+  }
+
+  /** The host's sound: `aplay` on the same card, from samples that never end. */
+  #playProgramme(device: string): void {
+    const samples = makeProgramme();
+    const { rate, channels } = programmeFormat;
+    const shape = ['-t', 'raw', '-f', 'S16_LE', '-r', String(rate), '-c', String(channels)];
+    const player = spawn('aplay', ['-q', '-D', device, ...shape, '-'], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+      detached: true,
+      env: withVirtualCard(process.env),
+    });
+    this.#children.push(player);
+    player.once('error', (error) => {
+      console.error(`the programme cannot be played: ${error.message} (Debian: alsa-utils)`);
+    });
+    const bytes = Buffer.from(samples.buffer);
+    const feed = (): void => {
+      if (!this.#stopping) player.stdin.write(bytes, feed);
+    };
+    player.stdin.on('error', () => undefined);
+    feed();
+    console.log('the built-in programme plays into the virtual card');
+  }
+
+  async #printStatus(): Promise<void> {
+    try {
+      const status = await askDaemon((control) => control.call('status.get', {}));
+      const clock = new Date().toTimeString().slice(0, 8);
+      if (!this.#stopping) console.log(`${clock}  ${formatStatusLine(status)}`);
+    } catch (error) {
+      if (!this.#stopping) console.error((error as Error).message);
+    }
+  }
+
+  #cleanUp(): void {
+    this.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

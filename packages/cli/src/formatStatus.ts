@@ -1,0 +1,117 @@
+import type { DaemonStatus, PipelineStatus } from '@kvm-audio/client';
+
+/** Columns as wide as their widest cell; numbers (right) and text (left) aligned. */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          right.includes(column)
+            ? cell.padStart(widths[column] ?? 0)
+            : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function formatDuration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+export function totalDrops(pipeline: PipelineStatus): number {
+  return Object.values(pipeline.stream?.drops ?? {}).reduce((sum, count) => sum + count, 0);
+}
+
+/** p50/p99, or a dash where nothing was measured. */
+export function formatLatency(pipeline: PipelineStatus): string {
+  const latency = pipeline.stream?.latency;
+  if (!latency || latency.count === 0) return '-';
+  return `${latency.p50Ms.toFixed(1)}/${latency.p99Ms.toFixed(1)}`;
+}
+
+/** State of the process, or of the audio in it where that runs. */
+export function formatState(pipeline: PipelineStatus): string {
+  if (pipeline.state !== 'running') return pipeline.state;
+  return pipeline.stream?.state ?? 'running';
+}
+
+export function formatBitrate(pipeline: PipelineStatus): string {
+  const bitrate = pipeline.stream?.format.bitrate;
+  return bitrate === undefined ? '-' : `${Math.round(bitrate / 1000)} kbps`;
+}
+
+const heading = [
+  'PIPELINE',
+  'STATE',
+  'PID',
+  'RESTARTS',
+  'LEVEL',
+  'BITRATE',
+  'LATENCY ms p50/p99',
+  'DROPS',
+  'UNDERRUNS',
+  'XRUNS',
+  'CLIENTS',
+  'DEVICE',
+];
+const numericColumns = [2, 3, 5, 6, 7, 8, 9, 10];
+
+function formatRow(pipeline: PipelineStatus): string[] {
+  const { stream } = pipeline;
+  return [
+    pipeline.direction,
+    formatState(pipeline),
+    String(pipeline.pid ?? '-'),
+    String(pipeline.restarts),
+    pipeline.level,
+    formatBitrate(pipeline),
+    formatLatency(pipeline),
+    String(totalDrops(pipeline)),
+    String(stream?.underruns ?? 0),
+    String(stream?.xruns ?? 0),
+    String(stream?.clients ?? 0),
+    stream?.device ?? '-',
+  ];
+}
+
+function formatRemarks(pipeline: PipelineStatus): string[] {
+  const remarks: string[] = [];
+  const { direction, stream, lastExit, retryAfterMs } = pipeline;
+  if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
+  if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
+  if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
+  const drops = Object.entries(stream?.drops ?? {}).filter(([, count]) => count > 0);
+  for (const [place, count] of drops) remarks.push(`${direction}: dropped at ${place}: ${count}`);
+  return remarks;
+}
+
+/** The status as a person reads it. */
+export function formatStatus(status: DaemonStatus): string {
+  const pipelines = [status.output, status.input];
+  const title = `kvm-audiod ${status.version}, pid ${status.pid}, up ${formatDuration(status.uptimeMs)}`;
+  const table = formatTable([heading, ...pipelines.map(formatRow)], numericColumns);
+  const remarks = pipelines.flatMap(formatRemarks);
+  return [title, '', table, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
+}
+
+/** The status in one line: what `demo` prints each second. */
+export function formatStatusLine(status: DaemonStatus): string {
+  return [status.output, status.input]
+    .map(
+      (pipeline) =>
+        `${pipeline.direction} ${formatState(pipeline)} ${pipeline.level} ` +
+        `${formatBitrate(pipeline)} ${formatLatency(pipeline)} ms ` +
+        `drops ${totalDrops(pipeline)} restarts ${pipeline.restarts}`,
+    )
+    .join(' | ');
+}

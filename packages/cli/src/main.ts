@@ -1,0 +1,35 @@
+import { ProtocolError } from '@kvm-audio/client';
+import yargs from 'yargs';
+import { bridgeCommand } from './commands/bridge.js';
+import { demoCommand } from './commands/demo.js';
+import { qualityCommand } from './commands/quality.js';
+import { statusCommand } from './commands/status.js';
+
+/** As in sysexits.h. */
+const exitCodes = { failed: 1, usage: 64, noDaemon: 69 };
+
+function die(error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error);
+  const noDaemon = error instanceof ProtocolError && error.code === 'CONNECTION_CLOSED';
+  console.error(`kvm-audioctl: ${message}${noDaemon ? '; is kvm-audiod running?' : ''}`);
+  process.exit(noDaemon ? exitCodes.noDaemon : exitCodes.failed);
+}
+
+await yargs(process.argv.slice(2))
+  .scriptName('kvm-audioctl')
+  .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
+  .command(statusCommand)
+  .command(bridgeCommand)
+  .command(qualityCommand)
+  .command(demoCommand)
+  .demandCommand(1, 'a command is missing')
+  .strict()
+  .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
+  .fail((message, error, parser) => {
+    if (error) die(error);
+    console.error(`kvm-audioctl: ${message}\n`);
+    parser.showHelp();
+    process.exit(exitCodes.usage);
+  })
+  .parseAsync()
+  .catch(die);

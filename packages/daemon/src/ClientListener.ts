@@ -1,0 +1,98 @@
+import { chmodSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import {
+  awaitHello,
+  Connection,
+  type ConnectionHandlers,
+  type Hello,
+  heapMemory,
+  limits,
+  type MessageMemory,
+  ProtocolError,
+  type Role,
+} from '@kvm-audio/protocol';
+import type { Log } from './log.js';
+
+export type ListenerOptions = {
+  path: string;
+  /** Roles that may say hello on this socket. */
+  roles: readonly Role[];
+  memory?: MessageMemory;
+  log: Log;
+  /** Decides on a client: the reply to its hello and who handles it. Throws to refuse. */
+  onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers };
+};
+
+/**
+ * A listening Unix socket (mode 0660) whose clients must say hello. Owns their connections until
+ * hello; `close` closes all of them, in any state.
+ */
+export class ClientListener {
+  readonly #options: ListenerOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #server: net.Server;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Binds and listens. Rejects with the system's error, for example EADDRINUSE. */
+  listen(): Promise<void> {
+    const { path } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(path, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) => this.#options.log.error({ error }, 'listener'));
+        chmodSync(path, 0o660);
+        resolve();
+      });
+    });
+  }
+
+  /** Stops listening and closes every connection. Idempotent. */
+  close(): void {
+    this.#server.close();
+    for (const connection of this.#connections) connection.end();
+    rmSync(this.#options.path, { force: true });
+  }
+
+  #accept(socket: net.Socket): void {
+    const { roles, memory = heapMemory, onHello, log } = this.#options;
+    const full = this.#connections.size >= limits.clientsMax;
+    const gate = awaitHello(
+      roles,
+      (hello) => {
+        const decided = onHello(hello, connection);
+        log.debug({ client: hello.client, role: hello.role }, 'client');
+        return { ...decided, handlers: this.#forgetting(decided.handlers, connection) };
+      },
+      () => this.#connections.delete(connection),
+    );
+    const connection = new Connection({ accepted: socket }, gate.handlers, memory);
+    if (full) {
+      const text = `${limits.clientsMax} clients are connected, which is the limit`;
+      connection.fail(new ProtocolError('TOO_MANY_CLIENTS', text, { max: limits.clientsMax }));
+      return;
+    }
+    this.#connections.add(connection);
+    gate.bind(connection);
+  }
+
+  #forgetting(handlers: ConnectionHandlers, connection: Connection): ConnectionHandlers {
+    return {
+      onRequest: (method, params) => handlers.onRequest(method, params),
+      onNotification: (method, params) => handlers.onNotification(method, params),
+      onPacket: (packet) => handlers.onPacket(packet),
+      onClose: (error) => {
+        this.#connections.delete(connection);
+        handlers.onClose(error);
+      },
+    };
+  }
+}

@@ -1,0 +1,118 @@
+import type { Log } from './log.js';
+
+/** What a device tells while it is open; see the alsa addon. */
+export type DeviceEvents<Negotiated> = {
+  opened(negotiated: Negotiated): void;
+  wake(): void;
+  failed(error: DeviceFailure): void;
+};
+
+export type DeviceFailure = Error & {
+  code: string;
+  errnoName: string;
+  deviceGone: boolean;
+  retryable: boolean;
+};
+
+export interface ClosableDevice {
+  close(timeoutMs: number): Promise<'joined' | 'abandoned'>;
+}
+
+export interface DeviceOwner<Device, Negotiated> {
+  onOpened(device: Device, negotiated: Negotiated): void;
+  onWake(device: Device): void;
+  /** The device is not there (any more); it is tried again until `stop`. */
+  onLost(error: DeviceFailure): void;
+}
+
+/** How often a lost device is tried: briskly at first, for ever in the end. */
+const retry = { fastMs: 100, fastForMs: 30_000, slowMs: 1_000 };
+/** A device thread that hangs in the kernel is left behind after this. */
+const closeTimeoutMs = 500;
+
+/**
+ * Keeps one device open: opens it, and opens it again after it was lost. At most one device of it
+ * is open or being opened at a time; a failed one is closed before the next try.
+ */
+export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
+  readonly #open: (events: DeviceEvents<Negotiated>) => Device;
+  readonly #owner: DeviceOwner<Device, Negotiated>;
+  readonly #log: Log;
+  #wanted = false;
+  #device: Device | undefined;
+  #opened = false;
+  #closing: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #lostAtMs: number | undefined;
+
+  constructor(
+    open: (events: DeviceEvents<Negotiated>) => Device,
+    owner: DeviceOwner<Device, Negotiated>,
+    log: Log,
+  ) {
+    this.#open = open;
+    this.#owner = owner;
+    this.#log = log;
+  }
+
+  /** The device, while it is open. */
+  get device(): Device | undefined {
+    return this.#opened ? this.#device : undefined;
+  }
+
+  /** Wants the device open from now on. Idempotent. */
+  start(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    void this.#closing.then(() => this.#tryOpen());
+  }
+
+  /** Closes it. Idempotent; resolves when the device's thread has ended or was left behind. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    clearTimeout(this.#timer);
+    this.#closeDevice();
+    await this.#closing;
+  }
+
+  #tryOpen(): void {
+    if (!this.#wanted || this.#device) return;
+    const device = this.#open({
+      opened: (negotiated) => {
+        if (this.#device !== device) return;
+        this.#opened = true;
+        this.#lostAtMs = undefined;
+        this.#owner.onOpened(device, negotiated);
+      },
+      wake: () => {
+        if (this.#device === device) this.#owner.onWake(device);
+      },
+      failed: (error) => {
+        if (this.#device === device) this.#onFailed(error);
+      },
+    });
+    this.#device = device;
+  }
+
+  #onFailed(error: DeviceFailure): void {
+    const nowMs = performance.now();
+    this.#lostAtMs ??= nowMs;
+    const fast = nowMs - this.#lostAtMs < retry.fastForMs;
+    this.#closeDevice();
+    this.#owner.onLost(error);
+    this.#timer = setTimeout(
+      () => void this.#closing.then(() => this.#tryOpen()),
+      fast ? retry.fastMs : retry.slowMs,
+    );
+  }
+
+  #closeDevice(): void {
+    const device = this.#device;
+    if (!device) return;
+    this.#device = undefined;
+    this.#opened = false;
+    this.#closing = device.close(closeTimeoutMs).then((how) => {
+      if (how === 'abandoned') this.#log.warn('the device thread hangs and was left behind');
+    });
+  }
+}

@@ -1,0 +1,102 @@
+import { applications, frameLengthsMs, qualityLevels } from '@kvm-audio/protocol';
+import { z } from 'zod';
+
+/** Longest silence or buffer that a key may ask for; more is a typing error. */
+const bufferMsMax = 1_000;
+
+const level = z.enum(qualityLevels);
+const application = z.enum(applications);
+const frameMs = z.literal([...frameLengthsMs]);
+const device = z.string().min(1).max(128);
+const channels = z.int().min(1).max(2);
+const periodMs = z.number().min(1).max(100);
+const bufferMs = z.number().min(5).max(bufferMsMax);
+
+const output = z.strictObject({
+  device: device.default('auto').describe('ALSA PCM to play on, or auto'),
+  quality: level.default('medium').describe('level that a client is asked to send'),
+  frameMs: frameMs.optional().describe('frame length in ms, instead of the level’s'),
+  application: application.optional().describe('Opus application, instead of the level’s'),
+  channels: channels.default(2).describe('channels that the device is opened with'),
+  periodMs: periodMs.default(5).describe('ALSA period in ms'),
+  bufferMs: bufferMs.default(100).describe('ALSA buffer in ms: room, not delay'),
+  targetMs: z
+    .number()
+    .min(3)
+    .max(500)
+    .default(10)
+    .describe(
+      'audio that is still unplayed when the next frame comes, in ms: the margin against jitter',
+    ),
+});
+
+const input = z.strictObject({
+  device: device.default('auto').describe('ALSA PCM to capture from, or auto'),
+  profile: z
+    .enum(['microphone', 'program'])
+    .default('microphone')
+    .describe('microphone: mono voice; program: the host’s stereo sound'),
+  quality: level.default('medium').describe('quality level of the stream'),
+  frameMs: frameMs.optional().describe('frame length in ms, instead of the level’s'),
+  application: application.optional().describe('Opus application, instead of the level’s'),
+  channels: channels.default(2).describe('channels that the device is opened with'),
+  periodMs: periodMs.default(5).describe('ALSA period in ms'),
+  bufferMs: bufferMs.default(100).describe('ALSA buffer in ms: room, not delay'),
+  keepOpen: z.boolean().default(false).describe('capture also while nobody listens'),
+  lingerMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(5_000)
+    .describe('keep capturing for so many ms after the last listener has gone'),
+});
+
+const codec = z.strictObject({
+  backend: z
+    .enum(['auto', 'native', 'wasm'])
+    .default('auto')
+    .describe('native: libopus; wasm: no library needed; auto: native where it loads'),
+  complexity: z.int().min(0).max(10).optional().describe('Opus complexity, instead of the level’s'),
+  vbr: z.boolean().default(true).describe('variable bitrate'),
+  constrainedVbr: z.boolean().default(true).describe('variable bitrate without peaks'),
+  dtx: z.boolean().default(false).describe('hardly send anything while it is silent'),
+  fec: z.boolean().default(false).describe('in-band redundancy against loss (not in lowdelay)'),
+  expectedLossPercent: z.int().min(0).max(100).default(0).describe('loss to prepare for, in %'),
+});
+
+const realtime = z.strictObject({
+  fifoPriority: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(5)
+    .describe('SCHED_FIFO priority of the ALSA threads, 0 = none; a refusal is a warning'),
+  niceness: z
+    .int()
+    .min(-20)
+    .max(19)
+    .default(-5)
+    .describe('niceness of the pipelines’ main threads; a refusal is a warning'),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(['error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .describe('least level'),
+  format: z
+    .enum(['auto', 'json', 'text'])
+    .default('auto')
+    .describe('auto: text on a terminal, else one JSON object a line'),
+});
+
+/** Every key of the configuration file, with default, bounds and what it means. */
+export const configSchema = z.strictObject({
+  output: output.prefault({}),
+  input: input.prefault({}),
+  codec: codec.prefault({}),
+  realtime: realtime.prefault({}),
+  log: log.prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;

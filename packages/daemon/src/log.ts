@@ -1,0 +1,38 @@
+import { type Logger, pino } from 'pino';
+
+export type Log = Logger;
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+
+const names: Record<number, string> = {
+  10: 'TRACE',
+  20: 'DEBUG',
+  30: 'INFO',
+  40: 'WARN',
+  50: 'ERROR',
+  60: 'FATAL',
+};
+
+/** A JSON line as a person reads it: time, level, who, what, then the other fields. */
+export function formatLine(line: string): string {
+  const { level, time, name, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const clock = new Date(time as number).toISOString().slice(11, 23);
+  const rest = Object.entries(fields)
+    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('');
+  const levelName = (names[level as number] ?? String(level)).padEnd(5);
+  return `${clock} ${levelName} ${String(name)}: ${String(msg)}${rest}\n`;
+}
+
+/**
+ * A log whose lines go to `write`, whole, each with its newline. No pino transport: each would be
+ * a thread of its own.
+ */
+export function createLog(name: string, level: LogLevel, write: (line: string) => void): Log {
+  return pino({ name, level, base: { name } }, { write });
+}
+
+/** Writes lines to standard error, as text where a person reads them. */
+export function stderrWriter(format: 'auto' | 'json' | 'text'): (line: string) => void {
+  const asText = format === 'text' || (format === 'auto' && process.stderr.isTTY === true);
+  return (line) => process.stderr.write(asText ? formatLine(line) : line);
+}

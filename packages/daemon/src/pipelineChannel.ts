@@ -1,0 +1,25 @@
+import type { Config } from './config/schema.js';
+
+/** What the supervisor hands to a pipeline in its reply to `hello`. */
+export type PipelineWelcome = {
+  /** The whole configuration, checked, with the level that is set now. */
+  config: Config;
+  runtimeFolder: string;
+};
+
+/** The number under which a pipeline inherits the channel to its supervisor. */
+export const supervisorFd = 4;
+
+/** Notifications of a pipeline on that channel. */
+export const pipelineNotices = {
+  /** The pipeline accepts clients. No parameters. */
+  ready: 'ready',
+  /** `PipelineReport`, once a second. */
+  heartbeat: 'heartbeat',
+  /** `{ line }`: one JSON line for the log. */
+  log: 'log',
+  /** `{ exitCode, message }`: it ends now, and why. */
+  fatal: 'fatal',
+} as const;
+
+export const heartbeatMs = 1_000;

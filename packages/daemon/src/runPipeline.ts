@@ -1,0 +1,149 @@
+import os from 'node:os';
+import {
+  Connection,
+  callMethod,
+  type Direction,
+  type MethodsOf,
+  type PipelineMethods,
+  type PipelineReport,
+  pipelineChecks,
+  protocolVersion,
+  type QualityEntry,
+  type QualityLevel,
+} from '@kvm-audio/protocol';
+import type { Config } from './config/schema.js';
+import { exitCodes, FatalError } from './exitCodes.js';
+import { createLog, type Log } from './log.js';
+import {
+  heartbeatMs,
+  type PipelineWelcome,
+  pipelineNotices,
+  supervisorFd,
+} from './pipelineChannel.js';
+
+export type PipelineContext = {
+  config: Config;
+  runtimeFolder: string;
+  log: Log;
+  /** Ends the process with this error, after the supervisor was told. */
+  fatal(error: FatalError): void;
+};
+
+/** One direction's audio, as its process sees it. */
+export interface Pipeline {
+  /** Resolves when clients are accepted. */
+  start(): Promise<void>;
+  /** Once a second: housekeeping that belongs to no frame, then the figures. */
+  report(): PipelineReport;
+  listQuality(): QualityEntry[];
+  quality(): QualityEntry;
+  setQuality(level: QualityLevel): QualityEntry;
+  /** Gives everything back: clients, device, slots. */
+  stop(): Promise<void>;
+}
+
+/** Log bytes that may wait for the supervisor; what comes on top is dropped and counted. */
+const logBytesMax = 65_536;
+/** A stop that takes longer is cut short: the supervisor would kill us anyway. */
+const stopDeadlineMs = 2_000;
+
+function exitWithError(error: unknown): never {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(error instanceof FatalError ? error.exitCode : exitCodes.internal);
+}
+
+function channelLog(channel: Connection, name: string, level: Config['log']['level']): Log {
+  let dropped = 0;
+  return createLog(name, level, (line) => {
+    if (channel.queuedBytes > logBytesMax) {
+      dropped += 1;
+      return;
+    }
+    channel.notify(pipelineNotices.log, dropped > 0 ? { line, dropped } : { line });
+    dropped = 0;
+  });
+}
+
+/**
+ * The life of a pipeline's process: hello to the supervisor on fd 4, the configuration from its
+ * reply, `ready`, a heartbeat a second, and an end when the supervisor says so or is gone.
+ * Does not return before the process ends.
+ */
+export async function runPipeline(
+  direction: Direction,
+  make: (context: PipelineContext) => Pipeline,
+): Promise<void> {
+  process.on('uncaughtException', exitWithError);
+  process.on('unhandledRejection', exitWithError);
+  let pipeline: Pipeline | undefined;
+  let stopping = false;
+
+  async function stop(exitCode: number): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(exitCode || exitCodes.internal), stopDeadlineMs).unref();
+    await pipeline?.stop();
+    channel.end();
+    process.exit(exitCode);
+  }
+
+  function need(): Pipeline {
+    if (!pipeline) throw new Error('the supervisor asks before the pipeline is made');
+    return pipeline;
+  }
+
+  const methods: MethodsOf<PipelineMethods> = {
+    'pipeline.stop': () => {
+      setImmediate(() => void stop(exitCodes.ok));
+      return {};
+    },
+    'quality.list': () => need().listQuality(),
+    'quality.get': () => need().quality(),
+    'quality.set': ({ level }) => need().setQuality(level),
+  };
+  const channel = new Connection(
+    { fd: supervisorFd },
+    {
+      onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),
+      onNotification: () => undefined,
+      onPacket: () => undefined,
+      onClose: () => void stop(exitCodes.ok),
+    },
+  );
+  process.on('SIGTERM', () => void stop(exitCodes.ok));
+  process.on('SIGINT', () => void stop(exitCodes.ok));
+
+  const name = `${direction}-pipeline`;
+  const reply = await channel.request('hello', {
+    protocol: protocolVersion,
+    role: 'pipeline',
+    client: name,
+  });
+  const { config, runtimeFolder } = reply as PipelineWelcome;
+  const log = channelLog(channel, direction, config.log.level);
+  setNiceness(config.realtime.niceness, log);
+  pipeline = make({
+    config,
+    runtimeFolder,
+    log,
+    fatal: (error) => {
+      channel.notify(pipelineNotices.fatal, { exitCode: error.exitCode, message: error.message });
+      void stop(error.exitCode);
+    },
+  });
+  await pipeline.start();
+  channel.notify(pipelineNotices.ready, {});
+  const heartbeat = (): void => {
+    if (!stopping) channel.notify(pipelineNotices.heartbeat, need().report());
+  };
+  heartbeat();
+  setInterval(heartbeat, heartbeatMs);
+}
+
+function setNiceness(niceness: number, log: Log): void {
+  try {
+    os.setPriority(niceness);
+  } catch (error) {
+    log.warn({ niceness, code: (error as NodeJS.ErrnoException).code }, 'niceness was refused');
+  }
+}

@@ -1,0 +1,297 @@
+import {
+  BufferPool,
+  type CodecBackend,
+  chooseBackend,
+  type EffectiveFormat,
+  effectiveFormat,
+  isDtx,
+  LatencyHistogram,
+  toStreamFormat,
+} from '@kvm-audio/audio';
+import {
+  ClientListener,
+  DeviceKeeper,
+  exitCodes,
+  FatalError,
+  Linger,
+  type Pipeline,
+  type PipelineContext,
+  version,
+} from '@kvm-audio/daemon';
+import {
+  type AlsaError,
+  type CaptureSlot,
+  monotonicUs,
+  type Negotiated,
+  PcmCapture,
+} from '@kvm-audio/native-alsa/alsa';
+import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import {
+  type Connection,
+  type ConnectionHandlers,
+  type Hello,
+  limits,
+  mediaRate,
+  noDrops,
+  type PipelineReport,
+  ProtocolError,
+  packetFlags,
+  type QualityEntry,
+  type QualityLevel,
+  qualityLevels,
+  type StreamFormat,
+  sendQueuePacketsMax,
+  socketPath,
+  welcome,
+} from '@kvm-audio/protocol';
+import { FrameEncoder } from './FrameEncoder.js';
+import { SinkSet } from './SinkSet.js';
+
+const framesPerMs = mediaRate / 1000;
+const frameMsMax = 60;
+/** Frames that the capture ring can hold: what a stall of this process may last. */
+const ringSlots = 16;
+
+/**
+ * Captures, encodes and sends to everybody who listens: card → capture ring → encoder → packet
+ * slot → one send per client. Pushed by the card. Knows the whole direction; its parts know their
+ * neighbours.
+ */
+export class InputPipeline implements Pipeline {
+  readonly #context: PipelineContext;
+  readonly #channels: 1 | 2;
+  readonly #codec: CodecBackend;
+  readonly #pool: BufferPool;
+  readonly #listener: ClientListener;
+  readonly #sinks = new SinkSet();
+  readonly #device: DeviceKeeper<PcmCapture, Negotiated>;
+  readonly #linger: Linger;
+  readonly #latency = new LatencyHistogram();
+  readonly #drops = noDrops();
+  #format: EffectiveFormat;
+  #encoder: FrameEncoder;
+  #seq = 0;
+  #mediaTime = 0;
+  #discontinuity = false;
+  #framesReceived = 0;
+  #bytes = 0;
+  #lostReason: string | null = null;
+
+  constructor(context: PipelineContext) {
+    const { config, log, runtimeFolder } = context;
+    const { input, codec } = config;
+    this.#context = context;
+    this.#channels = input.channels === 1 ? 1 : 2;
+    this.#device = new DeviceKeeper(
+      (events) => new PcmCapture(this.#deviceOptions(), events),
+      {
+        onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
+        onWake: (device) => this.#onFrames(device),
+        onLost: (error) => this.#onLost(error as AlsaError),
+      },
+      log,
+    );
+    this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
+      log.warn({ reason }, 'the native codec does not load, wasm is used'),
+    );
+    this.#format = this.#formatOf(input.quality);
+    this.#encoder = new FrameEncoder(this.#codec, this.#channels, this.#format, codec);
+    this.#pool = new BufferPool(
+      {
+        encoding: 1,
+        // All clients share a packet's slot, so their queues hold the newest 200 ms between them;
+        // what is in flight to a stopped client is older, and its own.
+        queued: sendQueuePacketsMax + 1,
+        inFlight: limits.clientsMax * limits.packetsInFlightMax,
+      },
+      limits.clientsMax,
+    );
+    this.#listener = new ClientListener({
+      path: socketPath(runtimeFolder, 'input'),
+      roles: ['sink'],
+      memory: this.#pool,
+      log,
+      onHello: (hello, connection) => this.#onHello(hello, connection),
+    });
+    this.#linger = new Linger(input.lingerMs, () => void this.#device.stop());
+  }
+
+  async start(): Promise<void> {
+    if (this.#context.config.input.keepOpen) this.#device.start();
+    await this.#listener.listen();
+  }
+
+  async stop(): Promise<void> {
+    this.#linger.hold();
+    this.#listener.close();
+    await this.#device.stop();
+    this.#encoder.close();
+  }
+
+  /** The card has filled slots: the way of a frame, top to bottom. */
+  #onFrames(device: PcmCapture): void {
+    for (let slot = device.peek(); slot; slot = device.peek()) {
+      this.#onFrame(slot);
+      device.release();
+    }
+  }
+
+  #onFrame(frame: CaptureSlot): void {
+    this.#framesReceived += 1;
+    this.#discontinuity ||= frame.discontinuity;
+    const mediaTime = this.#mediaTime;
+    this.#mediaTime += frame.frames;
+    const packet = this.#pool.packets.acquire();
+    if (!packet) {
+      this.#drops.pool_empty += 1;
+      return;
+    }
+    packet.setPayload(this.#encoder.encode(frame.pcm, frame.frames, packet.room));
+    packet.seq = this.#seq;
+    packet.mediaTime = mediaTime;
+    packet.captureTimeUs = Math.round(frame.timeUs);
+    packet.frames = frame.frames;
+    packet.flags =
+      (this.#discontinuity ? packetFlags.discontinuity : 0) |
+      (isDtx(packet.payload) ? packetFlags.dtx : 0);
+    packet.seal();
+    this.#seq = (this.#seq + 1) >>> 0;
+    this.#discontinuity = false;
+    this.#bytes += packet.payload.length;
+    this.#sinks.send(packet);
+    packet.release();
+    const nowUs = monotonicUs();
+    this.#latency.add((nowUs - frame.timeUs) / 1000, nowUs / 1000);
+  }
+
+  #deviceOptions(): ConstructorParameters<typeof PcmCapture>[0] {
+    const { input, realtime } = this.#context.config;
+    return {
+      device: input.device,
+      rate: mediaRate,
+      channels: this.#channels,
+      periodFrames: Math.round(Math.min(input.periodMs, this.#format.frameMs) * framesPerMs),
+      bufferFrames: Math.round(input.bufferMs * framesPerMs),
+      slotFrames: this.#format.frameMs * framesPerMs,
+      slotFramesMax: frameMsMax * framesPerMs,
+      slotCount: ringSlots,
+      schedFifoPriority: realtime.fifoPriority,
+      guardFrames: 0,
+      lowWaterFrames: 0,
+      startSilenceFrames: 0,
+    };
+  }
+
+  #onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers } {
+    const { log } = this.#context;
+    this.#linger.hold();
+    this.#device.start();
+    // The reply to hello is written before the first packet: both are queued in this order.
+    setImmediate(() => {
+      if (!connection.closed) this.#sinks.add(connection);
+    });
+    log.info({ client: hello.client }, 'listener connected');
+    return {
+      reply: welcome({ name: 'kvm-audio input', version }, this.#streamFormat(this.#format)),
+      handlers: {
+        onRequest: (method) => {
+          throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
+        },
+        onNotification: () => undefined,
+        onPacket: () =>
+          connection.fail(new ProtocolError('ROLE_REFUSED', 'a sink does not send audio')),
+        onClose: () => this.#onSinkGone(connection, hello.client),
+      },
+    };
+  }
+
+  #onSinkGone(connection: Connection, client: string): void {
+    this.#sinks.remove(connection);
+    this.#context.log.info({ client }, 'listener gone');
+    if (this.#listener.connections === 0 && !this.#context.config.input.keepOpen) {
+      this.#linger.letGo();
+    }
+  }
+
+  #onOpened(device: PcmCapture, negotiated: Negotiated): void {
+    const { input } = this.#context.config;
+    this.#lostReason = null;
+    this.#discontinuity = true;
+    device.setSlotFrames(this.#format.frameMs * framesPerMs);
+    this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
+  }
+
+  #onLost(error: AlsaError): void {
+    const { log, config, fatal } = this.#context;
+    if (error.code === 'ALSA_UNKNOWN_PCM') {
+      const text = `input.device = "${config.input.device}": ALSA knows no such PCM`;
+      fatal(new FatalError(exitCodes.unknownDevice, text));
+      return;
+    }
+    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
+    this.#lostReason = error.message;
+  }
+
+  #formatOf(level: QualityLevel): EffectiveFormat {
+    const { profile, frameMs, application } = this.#context.config.input;
+    return effectiveFormat({
+      direction: 'input',
+      profile,
+      level,
+      frameMs,
+      application,
+      deviceChannels: this.#channels,
+    });
+  }
+
+  #streamFormat(format: EffectiveFormat): StreamFormat {
+    return toStreamFormat(format, this.#encoder.lookaheadSamples);
+  }
+
+  listQuality(): QualityEntry[] {
+    return qualityLevels.map((level) => this.#entry(level));
+  }
+
+  quality(): QualityEntry {
+    return this.#entry(this.#format.level);
+  }
+
+  setQuality(level: QualityLevel): QualityEntry {
+    this.#format = this.#formatOf(level);
+    this.#encoder.setFormat(this.#format);
+    this.#device.device?.setSlotFrames(this.#format.frameMs * framesPerMs);
+    const entry = this.quality();
+    this.#sinks.notify('format.changed', entry.format);
+    return entry;
+  }
+
+  #entry(level: QualityLevel): QualityEntry {
+    return { direction: 'input', level, format: this.#streamFormat(this.#formatOf(level)) };
+  }
+
+  report(): PipelineReport {
+    const device = this.#device.device?.counters();
+    const { sent, dropped } = this.#sinks.totals();
+    const wanted = this.#listener.connections > 0 || this.#context.config.input.keepOpen;
+    const state = device ? 'running' : wanted ? 'no-device' : 'idle';
+    return {
+      state,
+      reason: this.#lostReason,
+      device: this.#context.config.input.device,
+      format: this.#streamFormat(this.#format),
+      clients: this.#sinks.size,
+      framesReceived: this.#framesReceived,
+      packetsSent: sent,
+      bytes: this.#bytes,
+      drops: {
+        ...this.#drops,
+        capture_ring_full: device?.ringFullSlots ?? 0,
+        send_queue_full: dropped,
+      },
+      concealedMs: 0,
+      underruns: 0,
+      xruns: device?.xruns ?? 0,
+      latency: this.#latency.summary('capture'),
+    };
+  }
+}

@@ -1,0 +1,261 @@
+import {
+  BufferPool,
+  type CodecBackend,
+  chooseBackend,
+  effectiveFormat,
+  JitterBuffer,
+  jitterBufferLimits,
+  LatencyHistogram,
+  type OpusDecoder,
+  toStreamFormat,
+} from '@kvm-audio/audio';
+import {
+  ClientListener,
+  DeviceKeeper,
+  exitCodes,
+  FatalError,
+  type Pipeline,
+  type PipelineContext,
+  version,
+} from '@kvm-audio/daemon';
+import {
+  type AlsaError,
+  monotonicUs,
+  type Negotiated,
+  PcmPlayback,
+} from '@kvm-audio/native-alsa/alsa';
+import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import {
+  type AudioPacket,
+  type Connection,
+  type ConnectionHandlers,
+  type Hello,
+  mediaRate,
+  noDrops,
+  type PipelineReport,
+  ProtocolError,
+  type QualityEntry,
+  type QualityLevel,
+  qualityLevels,
+  type StreamFormat,
+  socketPath,
+  welcome,
+} from '@kvm-audio/protocol';
+import { Player, type PlayerCounters } from './Player.js';
+
+const framesPerMs = mediaRate / 1000;
+/** Longest packet that is accepted: the longest Opus frame. */
+const packetMsMax = 60;
+/** PCM that the ring can hold at the longest packet. */
+const ringSlots = 16;
+/** The card's thread puts in silence when the device holds only so much. */
+const guardMs = 2;
+/** So much is left when a missing packet is given up: the time to conceal it. */
+const lowWaterMs = 4;
+/** Without packets for so long the stream has ended, whatever its source says. */
+const dryMs = 1_000;
+/** A source whose encoder we do not know: libopus' look-ahead outside low-delay mode. */
+const lookaheadSamples = 312;
+
+/**
+ * Receives Opus from one source at a time and plays it: socket → jitter buffer → decoder → PCM
+ * ring → card. Knows the whole direction; its parts know their neighbours.
+ */
+export class OutputPipeline implements Pipeline {
+  readonly #context: PipelineContext;
+  readonly #codec: CodecBackend;
+  readonly #pool: BufferPool;
+  readonly #listener: ClientListener;
+  readonly #device: DeviceKeeper<PcmPlayback, Negotiated>;
+  readonly #decoder: OpusDecoder;
+  readonly #jitter: JitterBuffer;
+  readonly #latency = new LatencyHistogram();
+  readonly #counters: PlayerCounters = { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 };
+  #level: QualityLevel;
+  #player: Player | undefined;
+  #source: Connection | undefined;
+  #framesReceived = 0;
+  #bytes = 0;
+  #lastPacketUs = 0;
+  #fromCapture = false;
+  #lostReason: string | null = 'not open yet';
+  #underrunsBefore = 0;
+  #xrunsBefore = 0;
+
+  constructor(context: PipelineContext) {
+    const { config, log, runtimeFolder } = context;
+    const { output, realtime, codec } = config;
+    this.#context = context;
+    this.#level = output.quality;
+    this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
+    this.#listener = new ClientListener({
+      path: socketPath(runtimeFolder, 'output'),
+      roles: ['source'],
+      memory: this.#pool,
+      log,
+      onHello: (hello, connection) => this.#onHello(hello, connection),
+    });
+    this.#jitter = new JitterBuffer(this.#pool.packets);
+    this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
+      log.warn({ reason }, 'the native codec does not load, wasm is used'),
+    );
+    this.#decoder = this.#codec.createDecoder(output.channels === 1 ? 1 : 2);
+    this.#device = new DeviceKeeper(
+      (events) =>
+        new PcmPlayback(
+          {
+            device: output.device,
+            rate: mediaRate,
+            channels: output.channels,
+            periodFrames: Math.round(output.periodMs * framesPerMs),
+            bufferFrames: Math.round(output.bufferMs * framesPerMs),
+            slotFrames: 0,
+            slotFramesMax: packetMsMax * framesPerMs,
+            slotCount: ringSlots,
+            schedFifoPriority: realtime.fifoPriority,
+            guardFrames: guardMs * framesPerMs,
+            lowWaterFrames: lowWaterMs * framesPerMs,
+            startSilenceFrames: Math.round(output.targetMs * framesPerMs),
+          },
+          events,
+        ),
+      {
+        onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
+        onWake: () => this.#player?.onLowWater(monotonicUs()),
+        onLost: (error) => this.#onLost(error as AlsaError),
+      },
+      log,
+    );
+  }
+
+  async start(): Promise<void> {
+    this.#device.start();
+    await this.#listener.listen();
+  }
+
+  async stop(): Promise<void> {
+    this.#listener.close();
+    await this.#device.stop();
+    this.#jitter.reset();
+    this.#decoder.close();
+    this.#pool.packets.assertAllHome();
+  }
+
+  #onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers } {
+    if (this.#source && !hello.takeover) {
+      throw new ProtocolError('AUDIO_ALREADY_RUNNING', 'another source is connected');
+    }
+    this.#source?.notify('source.replaced', { by: hello.client });
+    this.#source?.end();
+    this.#source = connection;
+    this.#context.log.info({ client: hello.client }, 'source connected');
+    return {
+      reply: welcome({ name: 'kvm-audio output', version }, this.#format(this.#level)),
+      handlers: {
+        onRequest: (method) => {
+          throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
+        },
+        onNotification: () => undefined,
+        onPacket: (packet) => {
+          if (this.#source === connection) this.#onPacket(packet);
+        },
+        onClose: () => this.#onSourceGone(connection),
+      },
+    };
+  }
+
+  #onPacket(packet: AudioPacket): void {
+    const nowUs = monotonicUs();
+    this.#framesReceived += 1;
+    this.#bytes += packet.payload.length;
+    this.#lastPacketUs = nowUs;
+    this.#fromCapture = packet.captureTimeUs !== undefined;
+    this.#player?.onPacket(packet, nowUs);
+  }
+
+  #onSourceGone(connection: Connection): void {
+    if (this.#source !== connection) return;
+    this.#source = undefined;
+    this.#player?.end();
+    this.#context.log.info('source gone');
+  }
+
+  #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
+    const { output } = this.#context.config;
+    this.#lostReason = null;
+    this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
+    this.#player = new Player(device, this.#decoder, this.#jitter, this.#latency, this.#counters, {
+      channels: output.channels,
+      targetFrames: Math.round(output.targetMs * framesPerMs),
+      lowWaterFrames: lowWaterMs * framesPerMs,
+      lookaheadSamples,
+    });
+  }
+
+  #onLost(error: AlsaError): void {
+    const { log, config, fatal } = this.#context;
+    if (error.code === 'ALSA_UNKNOWN_PCM') {
+      const text = `output.device = "${config.output.device}": ALSA knows no such PCM`;
+      fatal(new FatalError(exitCodes.unknownDevice, text));
+      return;
+    }
+    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
+    this.#lostReason = error.message;
+    this.#player = undefined;
+    this.#jitter.reset();
+  }
+
+  #format(level: QualityLevel): StreamFormat {
+    const { frameMs, application } = this.#context.config.output;
+    const format = effectiveFormat({
+      direction: 'output',
+      profile: 'program',
+      level,
+      frameMs,
+      application,
+      deviceChannels: this.#decoder.channels,
+    });
+    return toStreamFormat(format, lookaheadSamples);
+  }
+
+  listQuality(): QualityEntry[] {
+    return qualityLevels.map((level) => this.#entry(level));
+  }
+
+  quality(): QualityEntry {
+    return this.#entry(this.#level);
+  }
+
+  setQuality(level: QualityLevel): QualityEntry {
+    this.#level = level;
+    const entry = this.#entry(level);
+    this.#source?.notify('format.changed', entry.format);
+    return entry;
+  }
+
+  #entry(level: QualityLevel): QualityEntry {
+    return { direction: 'output', level, format: this.#format(level) };
+  }
+
+  report(): PipelineReport {
+    const streaming = monotonicUs() - this.#lastPacketUs < dryMs * 1000;
+    if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
+    const device = this.#device.device?.counters();
+    const state = !device ? 'no-device' : streaming && this.#source ? 'running' : 'idle';
+    return {
+      state,
+      reason: this.#lostReason,
+      device: this.#context.config.output.device,
+      format: this.#format(this.#level),
+      clients: this.#source ? 1 : 0,
+      framesReceived: this.#framesReceived,
+      packetsSent: 0,
+      bytes: this.#bytes,
+      drops: { ...this.#counters.drops },
+      concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
+      underruns: this.#underrunsBefore + (device?.underruns ?? 0),
+      xruns: this.#xrunsBefore + (device?.xruns ?? 0),
+      latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),
+    };
+  }
+}

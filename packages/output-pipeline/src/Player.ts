@@ -1,0 +1,240 @@
+import {
+  type JitterBuffer,
+  type LatencyHistogram,
+  type OpusDecoder,
+  type PacketSlot,
+  type PlayoutStep,
+  packetFrames,
+} from '@kvm-audio/audio';
+import { type AudioPacket, type DropCounts, mediaRate } from '@kvm-audio/protocol';
+
+/** One slot of the PCM ring: `pcm[offsetFrames, offsetFrames + frames)` is played. */
+export type PcmSlot = {
+  readonly pcm: Int16Array;
+  offsetFrames: number;
+  frames: number;
+};
+
+/** Where PCM goes: the ring in front of the card, as the alsa addon has it. */
+export interface PcmSink {
+  acquire(): PcmSlot | undefined;
+  commit(slot: PcmSlot): void;
+  /** Unplayed frames now, in ring and device. */
+  queuedFrames(nowUs: number): number;
+  endOfStream(): void;
+  counters(): { silenceFrames: number; streaming: number };
+}
+
+export type PlayerCounters = {
+  drops: DropCounts;
+  concealedFrames: number;
+  /** Frames that were cut out to get back to the target. */
+  trimmedFrames: number;
+};
+
+export type PlayerOptions = {
+  channels: number;
+  /** Unplayed audio wanted just before the next frame comes, in frames. */
+  targetFrames: number;
+  /** At or under this much unplayed audio a missing packet is concealed, in frames. */
+  lowWaterFrames: number;
+  /** Encoder's look-ahead of the source: its share of the latency, in samples. */
+  lookaheadSamples: number;
+};
+
+const framesPerMs = mediaRate / 1000;
+/** More than this over the target, for a whole window, is cut out. */
+const excessFrames = 5 * framesPerMs;
+/** Over how long the margin is watched: shortly after a start, then always. */
+const windowUs = { first: 200_000, later: 1_000_000 };
+const firstWindows = 3;
+/** Cross-fade over a cut. */
+const blendFrames = 5 * framesPerMs;
+/** Decoded audio never runs further ahead than this over the target; the rest waits as packets. */
+const aheadFrames = 60 * framesPerMs;
+
+/**
+ * From packets to PCM, on the timeline of the jitter buffer. A packet that is next in order is
+ * decoded when it arrives, so that one margin, the unplayed PCM, covers the jitter of the sender
+ * and of this process alike; the card's low-water mark only decides that a missing packet is
+ * missing. Everything runs on the event loop, in `onPacket` and `onLowWater`.
+ */
+export class Player {
+  readonly #sink: PcmSink;
+  readonly #decoder: OpusDecoder;
+  readonly #jitter: JitterBuffer;
+  readonly #latency: LatencyHistogram;
+  readonly #options: PlayerOptions;
+  readonly #counters: PlayerCounters;
+  #silenceSeen: number;
+  #marginMin = Number.POSITIVE_INFINITY;
+  #windowEndUs = 0;
+  #windows = 0;
+  #blend = false;
+
+  constructor(
+    sink: PcmSink,
+    decoder: OpusDecoder,
+    jitter: JitterBuffer,
+    latency: LatencyHistogram,
+    counters: PlayerCounters,
+    options: PlayerOptions,
+  ) {
+    this.#sink = sink;
+    this.#decoder = decoder;
+    this.#jitter = jitter;
+    this.#latency = latency;
+    this.#counters = counters;
+    this.#options = options;
+    this.#silenceSeen = sink.counters().silenceFrames;
+  }
+
+  onPacket(packet: AudioPacket, nowUs: number): void {
+    const frames = packetFrames(packet.payload, mediaRate);
+    if (frames === undefined) {
+      this.#counters.drops.decode_error += 1;
+      return;
+    }
+    this.#followSilence();
+    const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
+    if (dropped !== undefined) this.#counters.drops[dropped] += 1;
+    else this.#watchMargin(frames, nowUs);
+    this.#pump(nowUs);
+  }
+
+  onLowWater(nowUs: number): void {
+    this.#followSilence();
+    this.#pump(nowUs);
+  }
+
+  /** The source has ended: what is queued is played, then the device rests. */
+  end(): void {
+    this.#followSilence();
+    while (this.#playStep(this.#jitter.next(true), 0)) {
+      if (this.#jitter.queuedFrames === 0) break;
+    }
+    this.rest();
+  }
+
+  /** Nothing comes any more: an empty ring is no underrun from now on. */
+  rest(): void {
+    this.#jitter.reset();
+    this.#decoder.reset();
+    this.#sink.endOfStream();
+    this.#windows = 0;
+    this.#windowEndUs = 0;
+  }
+
+  /** Silence that the card's thread put in is time that has passed for the stream too. */
+  #followSilence(): void {
+    const { silenceFrames } = this.#sink.counters();
+    this.#jitter.skip(silenceFrames - this.#silenceSeen);
+    this.#silenceSeen = silenceFrames;
+  }
+
+  #pump(nowUs: number): void {
+    const { targetFrames, lowWaterFrames } = this.#options;
+    for (;;) {
+      const fill = this.#sink.queuedFrames(nowUs);
+      if (fill > targetFrames + aheadFrames) return;
+      const urgent = fill <= lowWaterFrames && this.#sink.counters().streaming !== 0;
+      if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
+    }
+  }
+
+  /** @returns whether there may be more to do. */
+  #playStep(step: PlayoutStep, nowUs: number): boolean {
+    if (step.action === 'wait') return false;
+    if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
+    const slot = this.#sink.acquire();
+    if (!slot) {
+      this.#counters.drops.playback_ring_full += 1;
+      step.packet?.release();
+      return false;
+    }
+    slot.offsetFrames = step.trimFrames;
+    slot.frames = step.frames - step.trimFrames;
+    if (step.action === 'decode') this.#decode(step, slot, nowUs);
+    else this.#conceal(step, slot);
+    return true;
+  }
+
+  #decode(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
+    const packet = step.packet as PacketSlot;
+    try {
+      this.#decoder.decode(packet.payload, slot.pcm);
+    } catch {
+      this.#counters.drops.decode_error += 1;
+      this.#decoder.conceal(step.frames, slot.pcm);
+      this.#counters.concealedFrames += step.frames;
+    }
+    if (this.#blend && slot.frames > 0) this.#blendCut(slot);
+    this.#blend = false;
+    this.#measure(packet, step.trimFrames, nowUs);
+    packet.release();
+    if (slot.frames > 0) this.#sink.commit(slot);
+  }
+
+  #conceal(step: PlayoutStep, slot: PcmSlot): void {
+    if (step.action === 'fec' && step.packet) {
+      this.#decoder.decodeFec(step.packet.payload, step.frames, slot.pcm);
+    } else {
+      this.#decoder.conceal(step.frames, slot.pcm);
+    }
+    this.#counters.concealedFrames += slot.frames;
+    this.#sink.commit(slot);
+  }
+
+  /** A new timeline in a running stream starts with its margin, as a new stream does. */
+  #restoreMargin(nowUs: number): void {
+    if (this.#sink.counters().streaming === 0) return;
+    const missing = Math.round(this.#options.targetFrames - this.#sink.queuedFrames(nowUs));
+    const slot = missing > 0 ? this.#sink.acquire() : undefined;
+    if (!slot) return;
+    slot.offsetFrames = 0;
+    slot.frames = missing;
+    slot.pcm.fill(0, 0, missing * this.#options.channels);
+    this.#sink.commit(slot);
+  }
+
+  /** The margin is what is unplayed before this packet counts. Too much of it is cut out. */
+  #watchMargin(frames: number, nowUs: number): void {
+    if (this.#sink.counters().streaming === 0) return;
+    const margin = this.#sink.queuedFrames(nowUs) + this.#jitter.queuedFrames - frames;
+    this.#marginMin = Math.min(this.#marginMin, margin);
+    if (this.#windowEndUs === 0) this.#windowEndUs = nowUs + windowUs.first;
+    if (nowUs < this.#windowEndUs) return;
+    const excess = this.#marginMin - this.#options.targetFrames;
+    const cut = Math.min(Math.round(excess), Math.floor(frames / 2));
+    if (excess > excessFrames) {
+      this.#jitter.skip(cut);
+      this.#counters.trimmedFrames += cut;
+      this.#blend = true;
+    }
+    this.#windows += 1;
+    this.#marginMin = Number.POSITIVE_INFINITY;
+    this.#windowEndUs = nowUs + (this.#windows < firstWindows ? windowUs.first : windowUs.later);
+  }
+
+  /** Fades from what would have been played into what is, so that a cut makes no click. */
+  #blendCut(slot: PcmSlot): void {
+    const { channels } = this.#options;
+    const { pcm, offsetFrames } = slot;
+    const count = Math.min(blendFrames, slot.frames);
+    for (let i = 0; i < count; i++) {
+      const weight = (i + 1) / (count + 1);
+      for (let c = 0; c < channels; c++) {
+        const from = pcm[i * channels + c] ?? 0;
+        const at = (offsetFrames + i) * channels + c;
+        pcm[at] = Math.round(from + ((pcm[at] ?? 0) - from) * weight);
+      }
+    }
+  }
+
+  #measure(packet: PacketSlot, trimFrames: number, nowUs: number): void {
+    const queued = this.#sink.queuedFrames(nowUs) - trimFrames + this.#options.lookaheadSamples;
+    const sinceCapture =
+      packet.captureTimeUs === undefined ? 0 : (nowUs - packet.captureTimeUs) / 1000;
+    this.#latency.add(sinceCapture + queued / framesPerMs, nowUs / 1000);
+  }
+}

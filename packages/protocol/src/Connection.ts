@@ -1,0 +1,228 @@
+import type { Socket } from 'node:net';
+import { type AudioPacket, AudioPacketReader, isAudioPacket } from './audioPacket.js';
+import { ProtocolError } from './errors.js';
+import { limits } from './limits.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  heapMemory,
+  type Message,
+  type MessageMemory,
+} from './messageCodec.js';
+import { openSocket, type SocketSource } from './sockets.js';
+
+/** What a connection tells its owner. All on the event loop, in the order of arrival. */
+export interface ConnectionHandlers {
+  /** Returns (or promises) the result; what it throws is sent as the error of the response. */
+  onRequest(method: string, params: unknown): unknown;
+  onNotification(method: string, params: unknown): void;
+  /** `packet` is good only until this returns. */
+  onPacket(packet: AudioPacket): void;
+  /** Once, whoever closed it. No error where the other end closed between messages. */
+  onClose(error: ProtocolError | undefined): void;
+}
+
+type Pending = {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+};
+
+/** After `end` the other end has so long to close its side before the socket is destroyed. */
+const lingerMs = 1_000;
+
+/**
+ * One end of a socket that speaks the protocol: whole messages in, whole messages out, requests
+ * matched with responses. The only writer of its socket. It never closes half a message: a close
+ * in our hands flushes first, and only the other end's death cuts one off.
+ */
+export class Connection {
+  handlers: ConnectionHandlers;
+  readonly #socket: Socket;
+  readonly #memory: MessageMemory;
+  readonly #packets = new AudioPacketReader();
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #unanswered = 0;
+  #ending = false;
+  #closed = false;
+  #error: ProtocolError | undefined;
+
+  constructor(
+    source: SocketSource,
+    handlers: ConnectionHandlers,
+    memory: MessageMemory = heapMemory,
+  ) {
+    this.handlers = handlers;
+    this.#memory = memory;
+    this.#socket = openSocket(
+      source,
+      (bytes, start, end) => this.#onMessage(bytes, start, end),
+      (error) => this.fail(ProtocolError.from(error)),
+    );
+    this.#socket.on('error', (error) => {
+      this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);
+    });
+    this.#socket.on('end', () => this.end());
+    this.#socket.on('close', () => this.#onSocketClose());
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#ending;
+  }
+
+  /** Bytes that were written here and not yet accepted by the kernel. */
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Lets the process end while this connection is open. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /** @returns when the socket is connected; rejects with the system's error. */
+  connected(): Promise<void> {
+    if (!this.#socket.connecting) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#socket.once('connect', resolve);
+      this.#socket.once('error', reject);
+    });
+  }
+
+  /**
+   * @throws ProtocolError the other end's error, DEADLINE_EXCEEDED or CONNECTION_CLOSED.
+   */
+  request(
+    method: string,
+    params: unknown,
+    deadlineMs: number = limits.requestDeadlineMs,
+  ): Promise<unknown> {
+    if (this.closed) return Promise.reject(this.#closedError());
+    if (this.#pending.size >= limits.requestsPendingMax) {
+      const text = `${limits.requestsPendingMax} requests wait for an answer already`;
+      return Promise.reject(new ProtocolError('TOO_MANY_REQUESTS', text));
+    }
+    const id = this.#nextId;
+    this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(
+          new ProtocolError('DEADLINE_EXCEEDED', `no answer to ${method} in ${deadlineMs} ms`),
+        );
+      }, deadlineMs);
+      this.#pending.set(id, { resolve, reject, timer });
+      this.#send({ kind: 'request', id, method, params });
+    });
+  }
+
+  notify(method: string, params: unknown): void {
+    if (!this.closed) this.#send({ kind: 'notification', method, params });
+  }
+
+  /** Writes one whole audio message. `onAccepted` is called once the kernel has all of it. */
+  writePacket(message: Uint8Array, onAccepted: () => void): void {
+    this.#socket.write(message, onAccepted);
+  }
+
+  /** Tells the other end why, then closes. */
+  fail(error: ProtocolError): void {
+    if (this.closed) return;
+    this.#error = error;
+    this.#send({ kind: 'notification', method: 'error', params: error.toWire() });
+    this.end();
+  }
+
+  /** Closes after what was written is out. Idempotent. */
+  end(): void {
+    if (this.closed) return;
+    this.#ending = true;
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+  }
+
+  /** Closes at once. Idempotent. */
+  destroy(): void {
+    this.#ending = true;
+    this.#socket.destroy();
+  }
+
+  #send(message: Message): void {
+    if (this.#socket.writableLength > limits.controlQueueBytesMax) {
+      this.#error = new ProtocolError('SLOW_CONSUMER', 'control messages are not being read');
+      this.destroy();
+      return;
+    }
+    const { buffer, length } = encodeMessage(message, this.#memory);
+    this.#socket.write(buffer.bytes.subarray(0, length), () => buffer.release());
+  }
+
+  #onMessage(bytes: Buffer, start: number, end: number): void {
+    if (this.closed) return;
+    if (isAudioPacket(bytes, start, end)) {
+      this.handlers.onPacket(this.#packets.read(bytes, start, end));
+      return;
+    }
+    const message = decodeMessage(bytes, start, end);
+    if (message.kind === 'request') this.#onRequest(message.id, message.method, message.params);
+    else if (message.kind === 'response') this.#onResponse(message);
+    else if (message.method === 'error') this.#error = ProtocolError.fromWire(message.params);
+    else this.handlers.onNotification(message.method, message.params);
+  }
+
+  #onRequest(id: number, method: string, params: unknown): void {
+    if (this.#unanswered >= limits.requestsPendingMax) {
+      const text = `${limits.requestsPendingMax} requests of this client are being worked on`;
+      this.#answer(id, new ProtocolError('TOO_MANY_REQUESTS', text), null);
+      return;
+    }
+    try {
+      const result = this.handlers.onRequest(method, params);
+      if (!(result instanceof Promise)) {
+        this.#answer(id, null, result);
+        return;
+      }
+      this.#unanswered += 1;
+      result
+        .then(
+          (value: unknown) => this.#answer(id, null, value),
+          (error: unknown) => this.#answer(id, ProtocolError.from(error), null),
+        )
+        .finally(() => {
+          this.#unanswered -= 1;
+        });
+    } catch (error) {
+      this.#answer(id, ProtocolError.from(error), null);
+    }
+  }
+
+  #answer(id: number, error: ProtocolError | null, result: unknown): void {
+    if (this.closed) return;
+    this.#send({ kind: 'response', id, error: error?.toWire() ?? null, result });
+  }
+
+  #onResponse({ id, error, result }: Extract<Message, { kind: 'response' }>): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if (error) pending.reject(ProtocolError.fromWire(error));
+    else pending.resolve(result);
+  }
+
+  #closedError(): ProtocolError {
+    return this.#error ?? new ProtocolError('CONNECTION_CLOSED', 'the connection is closed');
+  }
+
+  #onSocketClose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer);
+      pending.reject(this.#closedError());
+    }
+    this.#pending.clear();
+    this.handlers.onClose(this.#error);
+  }
+}

@@ -1,0 +1,77 @@
+import { ProtocolError } from './errors.js';
+import { type Check, nothing, oneOf, optional, shape } from './fields.js';
+import {
+  type Direction,
+  directions,
+  type QualityLevel,
+  qualityLevels,
+  type StreamFormat,
+} from './format.js';
+import type { DaemonStatus } from './status.js';
+
+export type QualityEntry = { direction: Direction; level: QualityLevel; format: StreamFormat };
+
+type Method<Params, Result> = { params: Params; result: Result };
+
+/** Every request of the control socket, with its parameters and its result. */
+export type ControlMethods = {
+  'status.get': Method<Record<string, never>, DaemonStatus>;
+  /** Every level of both directions, as it would be with the present configuration. */
+  'quality.list': Method<Record<string, never>, QualityEntry[]>;
+  'quality.get': Method<{ direction?: Direction }, QualityEntry[]>;
+  /** Answers the effective format. Takes effect within one frame. */
+  'quality.set': Method<{ direction: Direction; level: QualityLevel }, QualityEntry>;
+};
+
+/** What the supervisor asks of a pipeline on their private channel. */
+export type PipelineMethods = {
+  'pipeline.stop': Method<Record<string, never>, Record<string, never>>;
+  'quality.list': Method<Record<string, never>, QualityEntry[]>;
+  'quality.get': Method<Record<string, never>, QualityEntry>;
+  'quality.set': Method<{ level: QualityLevel }, QualityEntry>;
+};
+
+export type ParamsOf<Map, M extends keyof Map> =
+  Map[M] extends Method<infer P, unknown> ? P : never;
+export type ResultOf<Map, M extends keyof Map> =
+  Map[M] extends Method<unknown, infer R> ? R : never;
+
+/** A function for each method of a map. */
+export type MethodsOf<Map> = {
+  [M in keyof Map]: (params: ParamsOf<Map, M>) => ResultOf<Map, M> | Promise<ResultOf<Map, M>>;
+};
+
+export const controlChecks: { [M in keyof ControlMethods]: Check<ParamsOf<ControlMethods, M>> } = {
+  'status.get': nothing,
+  'quality.list': nothing,
+  'quality.get': shape({ direction: optional(oneOf(directions)) }),
+  'quality.set': shape({ direction: oneOf(directions), level: oneOf(qualityLevels) }),
+};
+
+export const pipelineChecks: {
+  [M in keyof PipelineMethods]: Check<ParamsOf<PipelineMethods, M>>;
+} = {
+  'pipeline.stop': nothing,
+  'quality.list': nothing,
+  'quality.get': nothing,
+  'quality.set': shape({ level: oneOf(qualityLevels) }),
+};
+
+/**
+ * Answers one request from a table: checks the parameters, runs the method.
+ * @throws ProtocolError UNKNOWN_METHOD, BAD_PARAMS, or what the method throws.
+ */
+export function callMethod<Map>(
+  checks: { [M in keyof Map]: Check<ParamsOf<Map, M>> },
+  methods: MethodsOf<Map>,
+  method: string,
+  params: unknown,
+): unknown {
+  if (!Object.hasOwn(checks, method)) {
+    throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`, {
+      methods: Object.keys(checks),
+    });
+  }
+  const name = method as keyof Map;
+  return methods[name](checks[name](params, 'params'));
+}

@@ -1,0 +1,71 @@
+import { strict as assert } from 'node:assert';
+import { ProtocolError } from './errors.js';
+import { lengthFieldBytes, limits } from './limits.js';
+
+/** Called with each whole message body, in place; the bytes are good until it returns. */
+export type OnMessage = (bytes: Buffer, start: number, end: number) => void;
+
+const capacityBytes = 2 * (lengthFieldBytes + limits.messageBytesMax);
+
+/**
+ * Cuts a byte stream into messages, from one buffer that is allocated once.
+ *
+ * Invariant: `0 <= #start <= #end <= capacity`; `[#start, #end)` holds received bytes of messages
+ * not yet delivered, beginning with a length field; after `drain` less than one message is left,
+ * so that `writable()` always has room for the rest of the largest one.
+ * A length over the limit is refused before a byte of its body is looked at.
+ */
+export class ReceiveBuffer {
+  readonly #bytes = Buffer.allocUnsafeSlow(capacityBytes);
+  #start = 0;
+  #end = 0;
+
+  /** Where the socket may put what comes next. */
+  writable(): Buffer {
+    return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end);
+  }
+
+  /** `count` bytes were put at the beginning of `writable()`. */
+  received(count: number, onMessage: OnMessage): void {
+    this.#end += count;
+    assert(this.#end <= capacityBytes, 'the socket wrote past the receive buffer');
+    this.#drain(onMessage);
+  }
+
+  /** The same for bytes that lie elsewhere: they are copied in, piece by piece. */
+  feed(chunk: Uint8Array, onMessage: OnMessage): void {
+    let taken = 0;
+    while (taken < chunk.length) {
+      const room = this.writable();
+      const count = Math.min(room.length, chunk.length - taken);
+      room.set(chunk.subarray(taken, taken + count));
+      taken += count;
+      this.received(count, onMessage);
+    }
+  }
+
+  #drain(onMessage: OnMessage): void {
+    while (this.#end - this.#start >= lengthFieldBytes) {
+      const length = this.#bytes.readUInt32BE(this.#start);
+      if (length > limits.messageBytesMax) {
+        throw new ProtocolError(
+          'MESSAGE_TOO_LARGE',
+          `message of ${length} bytes, ${limits.messageBytesMax} is the limit`,
+          { bytes: length, bytesMax: limits.messageBytesMax },
+        );
+      }
+      const body = this.#start + lengthFieldBytes;
+      if (body + length > this.#end) break;
+      this.#start = body + length;
+      onMessage(this.#bytes, body, body + length);
+    }
+    if (this.#start === this.#end) {
+      this.#start = 0;
+      this.#end = 0;
+    } else if (this.#start > capacityBytes / 2) {
+      this.#bytes.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+  }
+}

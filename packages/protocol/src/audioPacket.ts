@@ -1,0 +1,166 @@
+import { strict as assert } from 'node:assert';
+import { ProtocolError } from './errors.js';
+import { lengthFieldBytes, limits } from './limits.js';
+
+/** Bits of an audio packet's flags. They are the stream's, not one client's. */
+export const packetFlags = Object.freeze({
+  /** Samples were lost before this packet; wall clock and mediaTime have parted. */
+  discontinuity: 1,
+  /** The encoder had nothing to send but comfort noise (RFC 6716 §2.1.9). */
+  dtx: 2,
+});
+
+/**
+ * One audio packet as it lies in a receive buffer. `payload` is a view on the receiver's memory,
+ * good only until the handler returns: who keeps it, copies it.
+ */
+export type AudioPacket = {
+  /** u32, +1 per packet, wraps. */
+  seq: number;
+  /** 48 kHz samples since the stream began; rises by the frame's length. */
+  mediaTime: number;
+  /** CLOCK_MONOTONIC microseconds of the first sample, undefined where the sender has no clock. */
+  captureTimeUs: number | undefined;
+  flags: number;
+  payload: Uint8Array;
+};
+
+/**
+ * Room that a packet slot keeps free in front of its payload: length field, array of 5, kind,
+ * seq (uint 32), mediaTime and captureTimeUs (uint 64), flags, bin 16 header.
+ */
+export const packetHeaderBytesMax = lengthFieldBytes + 1 + 1 + 5 + 9 + 9 + 1 + 3;
+
+const audioKind = 3;
+const tag = {
+  array5: 0x95,
+  nil: 0xc0,
+  bin8: 0xc4,
+  bin16: 0xc5,
+  uint32: 0xce,
+  uint64: 0xcf,
+} as const;
+const tagUint8 = 0xcc;
+const bin32 = 0xc6;
+
+function writeUint64(slot: Buffer, at: number, value: number): number {
+  slot[at] = tag.uint64;
+  slot.writeUInt32BE(Math.floor(value / 2 ** 32), at + 1);
+  slot.writeUInt32BE(value % 2 ** 32, at + 5);
+  return at + 9;
+}
+
+/**
+ * Writes the header of a packet whose payload already lies in `slot` from `packetHeaderBytesMax`
+ * on, right in front of it, with integers of fixed width.
+ *
+ * @returns the offset at which the whole message begins; it ends at
+ *   `packetHeaderBytesMax + payloadBytes`.
+ */
+export function writePacketHeader(
+  slot: Buffer,
+  payloadBytes: number,
+  seq: number,
+  mediaTime: number,
+  captureTimeUs: number | undefined,
+  flags: number,
+): number {
+  assert(payloadBytes >= 1 && payloadBytes <= limits.packetPayloadBytesMax, 'payload length');
+  assert(Number.isSafeInteger(mediaTime) && mediaTime >= 0, 'mediaTime is an unsigned integer');
+  const start = captureTimeUs === undefined ? 8 : 0;
+  const end = packetHeaderBytesMax + payloadBytes;
+  slot.writeUInt32BE(end - start - lengthFieldBytes, start);
+  let at = start + lengthFieldBytes;
+  slot[at] = tag.array5;
+  slot[at + 1] = audioKind;
+  slot[at + 2] = tag.uint32;
+  slot.writeUInt32BE(seq >>> 0, at + 3);
+  at = writeUint64(slot, at + 7, mediaTime);
+  if (captureTimeUs === undefined) slot[at++] = tag.nil;
+  else at = writeUint64(slot, at, captureTimeUs);
+  slot[at] = flags & 0x7f;
+  slot[at + 1] = tag.bin16;
+  slot.writeUInt16BE(payloadBytes, at + 2);
+  assert(at + 4 === packetHeaderBytesMax, 'the header ends where the payload begins');
+  return start;
+}
+
+/** Whether the message body at `start` is an audio packet: an array of 5 whose kind is 3. */
+export function isAudioPacket(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start >= 2 && bytes[start] === tag.array5 && bytes[start + 1] === audioKind;
+}
+
+/**
+ * Reads audio packets in place, with integers of any width. One instance per connection, its
+ * `packet` is used again for each.
+ */
+export class AudioPacketReader {
+  readonly packet: AudioPacket = {
+    seq: 0,
+    mediaTime: 0,
+    captureTimeUs: undefined,
+    flags: 0,
+    payload: new Uint8Array(0),
+  };
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #end = 0;
+
+  /** @throws ProtocolError MALFORMED_MESSAGE, naming the field. */
+  read(bytes: Buffer, start: number, end: number): AudioPacket {
+    this.#bytes = bytes;
+    this.#at = start + 2;
+    this.#end = end;
+    const packet = this.packet;
+    packet.seq = this.#unsigned('seq', 0xffff_ffff);
+    packet.mediaTime = this.#unsigned('mediaTime', Number.MAX_SAFE_INTEGER);
+    if (this.#at < end && bytes[this.#at] === tag.nil) {
+      this.#at += 1;
+      packet.captureTimeUs = undefined;
+    } else {
+      packet.captureTimeUs = this.#unsigned('captureTimeUs', Number.MAX_SAFE_INTEGER);
+    }
+    packet.flags = this.#unsigned('flags', 0xff);
+    packet.payload = this.#payload();
+    return packet;
+  }
+
+  #unsigned(field: string, max: number): number {
+    const first = this.#bytes[this.#at] ?? 0;
+    if (this.#at < this.#end && first <= 0x7f) {
+      this.#at += 1;
+      return first;
+    }
+    const width = first >= tagUint8 && first <= tag.uint64 ? 1 << (first - tagUint8) : 0;
+    const body = this.#at + 1;
+    if (width === 0 || body + width > this.#end) throw badField(field, 'an unsigned integer');
+    this.#at = body + width;
+    const value =
+      width === 8
+        ? this.#bytes.readUInt32BE(body) * 2 ** 32 + this.#bytes.readUInt32BE(body + 4)
+        : this.#bytes.readUIntBE(body, width);
+    if (value > max) throw badField(field, `at most ${max}`);
+    return value;
+  }
+
+  #payload(): Uint8Array {
+    const kind = this.#bytes[this.#at] ?? 0;
+    const width = kind >= tag.bin8 && kind <= bin32 ? 1 << (kind - tag.bin8) : 0;
+    const body = this.#at + 1 + width;
+    if (this.#at >= this.#end || width === 0 || body > this.#end) {
+      throw badField('payload', 'binary');
+    }
+    const length = this.#bytes.readUIntBE(this.#at + 1, width);
+    if (length < 1 || length > limits.packetPayloadBytesMax) {
+      throw badField('payload', `1 to ${limits.packetPayloadBytesMax} bytes long`);
+    }
+    if (body + length !== this.#end) throw badField('payload', 'the rest of the message');
+    return this.#bytes.subarray(body, body + length);
+  }
+}
+
+function badField(field: string, wanted: string): ProtocolError {
+  return new ProtocolError('MALFORMED_MESSAGE', `audio packet: ${field} must be ${wanted}`, {
+    field,
+  });
+}

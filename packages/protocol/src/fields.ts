@@ -1,0 +1,83 @@
+import { ProtocolError } from './errors.js';
+import { limits } from './limits.js';
+
+/** Checks one value that came from a socket; throws BAD_PARAMS naming the path, else returns it. */
+export type Check<T> = (value: unknown, path: string) => T;
+
+function refuse(path: string, wanted: string, value: unknown): never {
+  const got = value === null ? 'nil' : Array.isArray(value) ? 'an array' : typeof value;
+  const shown = typeof value === 'number' || typeof value === 'boolean' ? ` ${value}` : '';
+  throw new ProtocolError('BAD_PARAMS', `${path} must be ${wanted}, not ${got}${shown}`, {
+    path,
+  });
+}
+
+export const bool: Check<boolean> = (value, path) =>
+  typeof value === 'boolean' ? value : refuse(path, 'true or false', value);
+
+export function integer(min: number, max: number): Check<number> {
+  return (value, path) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
+      ? (value as number)
+      : refuse(path, `an integer from ${min} to ${max}`, value);
+}
+
+export function real(min: number, max: number): Check<number> {
+  return (value, path) =>
+    typeof value === 'number' && value >= min && value <= max
+      ? value
+      : refuse(path, `a number from ${min} to ${max}`, value);
+}
+
+export function text(bytesMax: number = limits.nameBytesMax): Check<string> {
+  return (value, path) =>
+    typeof value === 'string' && Buffer.byteLength(value) <= bytesMax
+      ? value
+      : refuse(path, `a string of at most ${bytesMax} bytes`, value);
+}
+
+export function oneOf<const T extends readonly (string | number)[]>(choices: T): Check<T[number]> {
+  return (value, path) =>
+    choices.includes(value as T[number])
+      ? (value as T[number])
+      : refuse(path, `one of ${choices.join(', ')}`, value);
+}
+
+export function nullable<T>(check: Check<T>): Check<T | null> {
+  return (value, path) => (value === null || value === undefined ? null : check(value, path));
+}
+
+/** A field that may be missing. nil counts as missing, for languages without the difference. */
+export function optional<T>(check: Check<T>): Check<T | undefined> {
+  return (value, path) => (value === null || value === undefined ? undefined : check(value, path));
+}
+
+type Shape = Record<string, Check<unknown>>;
+type OptionalKeys<S extends Shape> = {
+  [K in keyof S]: undefined extends ReturnType<S[K]> ? K : never;
+}[keyof S];
+export type Shaped<S extends Shape> = {
+  [K in Exclude<keyof S, OptionalKeys<S>>]: ReturnType<S[K]>;
+} & { [K in OptionalKeys<S>]?: Exclude<ReturnType<S[K]>, undefined> };
+
+/** A map with these fields. Fields that we do not know are ignored: a newer peer may send more. */
+export function shape<S extends Shape>(fields: S): Check<Shaped<S>> {
+  const names = Object.keys(fields);
+  return (value, path) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      refuse(path, 'a map', value);
+    }
+    const out: Record<string, unknown> = {};
+    for (const name of names) {
+      const checked = fields[name]?.((value as Record<string, unknown>)[name], `${path}.${name}`);
+      if (checked !== undefined) out[name] = checked;
+    }
+    return out as Shaped<S>;
+  };
+}
+
+/** No fields: `{}` or nil. */
+export const nothing: Check<Record<string, never>> = (value, path) =>
+  value === null || value === undefined || typeof value === 'object'
+    ? {}
+    : refuse(path, 'an empty map', value);

@@ -1,0 +1,94 @@
+import type { Direction, QualityLevel, StreamFormat } from './format.js';
+
+/** State of a pipeline's process, as the supervisor sees it. */
+export type ProcessState = 'stopped' | 'starting' | 'running' | 'backoff' | 'failed' | 'stopping';
+
+/** State of the audio inside a running pipeline. */
+export type StreamState =
+  | 'starting'
+  | 'idle'
+  | 'running'
+  | 'degraded'
+  | 'no-device'
+  | 'host-idle'
+  | 'no-signal'
+  | 'stopping';
+
+/** Every place where audio can be dropped, by name. Counted in whole packets or frames. */
+export const dropPlaces = [
+  'capture_ring_full',
+  'pool_empty',
+  'encode_error',
+  'send_queue_full',
+  'late_packet',
+  'duplicate_packet',
+  'jitter_overflow',
+  'decode_error',
+  'playback_ring_full',
+] as const;
+export type DropPlace = (typeof dropPlaces)[number];
+export type DropCounts = Record<DropPlace, number>;
+
+export type LatencySummary = {
+  /** Samples behind the figures; with 0 of them the figures are 0. */
+  count: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  /** What the time is counted from: the capture of the sound, or its arrival here. */
+  from: 'capture' | 'arrival';
+};
+
+/** What a pipeline tells the supervisor with each heartbeat. Counters count since its start. */
+export type PipelineReport = {
+  state: StreamState;
+  /** Why, for degraded, no-device and the like; else nil. */
+  reason: string | null;
+  device: string;
+  format: StreamFormat;
+  clients: number;
+  framesReceived: number;
+  packetsSent: number;
+  bytes: number;
+  drops: DropCounts;
+  /** Audio that was made up for missing packets, in milliseconds. */
+  concealedMs: number;
+  /** Events in which the playback ring ran dry while audio was expected. */
+  underruns: number;
+  /** Under- or overruns of the card itself. */
+  xruns: number;
+  /**
+   * Output: from capture (or arrival) to the speaker, codec included. Input: from the capture of a
+   * frame's first sample until it was handed to the sockets.
+   */
+  latency: LatencySummary;
+};
+
+export type PipelineStatus = {
+  direction: Direction;
+  /** Process id, nil while there is no process. */
+  pid: number | null;
+  state: ProcessState;
+  /** Restarts since the daemon started. */
+  restarts: number;
+  /** How the last process ended, for example `killed by SIGKILL`; nil if none did. */
+  lastExit: string | null;
+  /** Milliseconds until the next try, while in backoff or failed. */
+  retryAfterMs: number | null;
+  level: QualityLevel;
+  /** The newest report of the running process; nil before its first. */
+  stream: PipelineReport | null;
+};
+
+export type DaemonStatus = {
+  pid: number;
+  version: string;
+  uptimeMs: number;
+  output: PipelineStatus;
+  input: PipelineStatus;
+};
+
+export function noDrops(): DropCounts {
+  return Object.fromEntries(dropPlaces.map((place) => [place, 0])) as DropCounts;
+}

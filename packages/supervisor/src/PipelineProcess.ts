@@ -1,0 +1,288 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+import {
+  exitCodes,
+  FatalError,
+  type Log,
+  type PipelineWelcome,
+  pipelineNotices,
+} from '@kvm-audio/daemon';
+import {
+  awaitHello,
+  Connection,
+  type ConnectionHandlers,
+  type Direction,
+  type ParamsOf,
+  type PipelineMethods,
+  type PipelineReport,
+  type PipelineStatus,
+  type ProcessState,
+  ProtocolError,
+  type QualityLevel,
+  type ResultOf,
+} from '@kvm-audio/protocol';
+import { RestartPolicy } from './RestartPolicy.js';
+
+/** Times that bound a child's life. */
+const deadlines = {
+  /** From spawn to `ready`. */
+  readyMs: 10_000,
+  /** Without a heartbeat for so long the child hangs: three were missed. */
+  heartbeatMs: 3_500,
+  /** From the stop message to SIGTERM, and from the start of a stop to SIGKILL. */
+  termMs: 3_000,
+  killMs: 5_000,
+};
+/** Bytes of standard error that are kept for the record of a death. */
+const stderrBytesMax = 4_096;
+
+/**
+ * Node's flags for a pipeline. It is a small program whose work is done in native code: without
+ * the optimising compiler and with a small heap it needs a third of the memory.
+ */
+const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32', '--no-opt'];
+
+export type PipelineProcessOptions = {
+  direction: Direction;
+  /** The configuration for the next start, with the level that is set now. */
+  welcome(): PipelineWelcome;
+  env: NodeJS.ProcessEnv;
+  log: Log;
+  /** A line of the child's log. */
+  writeLog(line: string): void;
+  /** It cannot work with this configuration: it is not started again. */
+  onUnusable(error: FatalError): void;
+};
+
+/** Exit codes after which another start with the same configuration is of no use. */
+const unusableCodes: readonly number[] = [exitCodes.configuration, exitCodes.unknownDevice];
+
+function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal ? `killed by ${signal}` : `exit code ${code}`;
+}
+
+/**
+ * One pipeline's process over all its lives: spawns it, waits for `ready`, watches its heartbeat,
+ * starts it again after a death, stops it. The only owner of the child's id and channel.
+ */
+export class PipelineProcess {
+  readonly #options: PipelineProcessOptions;
+  readonly #policy = new RestartPolicy();
+  #state: ProcessState = 'stopped';
+  #child: ChildProcess | undefined;
+  #channel: Connection | undefined;
+  #report: PipelineReport | undefined;
+  #restarts = 0;
+  #lastExit: string | null = null;
+  #hangReason: string | undefined;
+  #readyAtMs: number | undefined;
+  #retryAtMs: number | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #watchTimer: NodeJS.Timeout | undefined;
+  #killTimer: NodeJS.Timeout | undefined;
+  #stderr = '';
+  #fatalMessage: string | undefined;
+  #onStopped: (() => void)[] = [];
+
+  constructor(options: PipelineProcessOptions) {
+    this.#options = options;
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  status(level: QualityLevel): PipelineStatus {
+    return {
+      direction: this.#options.direction,
+      pid: this.#child?.pid ?? null,
+      state: this.#state,
+      restarts: this.#restarts,
+      lastExit: this.#lastExit,
+      retryAfterMs:
+        this.#retryAtMs === undefined
+          ? null
+          : Math.max(0, Math.round(this.#retryAtMs - performance.now())),
+      level,
+      stream: this.#report ?? null,
+    };
+  }
+
+  /** @throws ProtocolError AUDIO_ALREADY_RUNNING */
+  start(): void {
+    if (this.#child) {
+      const text = `the ${this.#options.direction} pipeline is ${this.#state}`;
+      throw new ProtocolError('AUDIO_ALREADY_RUNNING', text);
+    }
+    this.#spawn();
+  }
+
+  /** Asks the running pipeline. Rejects with PIPELINE_UNAVAILABLE where there is none. */
+  async ask<M extends keyof PipelineMethods & string>(
+    method: M,
+    params: ParamsOf<PipelineMethods, M>,
+  ): Promise<ResultOf<PipelineMethods, M>> {
+    if (this.#state !== 'running' || !this.#channel) throw this.#unavailable();
+    return (await this.#channel.request(method, params)) as ResultOf<PipelineMethods, M>;
+  }
+
+  /** Message, then SIGTERM, then SIGKILL. Resolves when the process has ended. Idempotent. */
+  stop(): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    this.#retryAtMs = undefined;
+    if (!this.#child) {
+      this.#state = 'stopped';
+      return Promise.resolve();
+    }
+    const stopped = new Promise<void>((resolve) => this.#onStopped.push(resolve));
+    if (this.#state === 'stopping') return stopped;
+    this.#state = 'stopping';
+    clearTimeout(this.#watchTimer);
+    // An answer is not needed: the end of the process is the answer.
+    this.#channel?.request('pipeline.stop', {}).catch(() => undefined);
+    this.#endChild(deadlines.termMs, deadlines.killMs - deadlines.termMs);
+    return stopped;
+  }
+
+  #unavailable(): ProtocolError {
+    const { direction } = this.#options;
+    const { retryAfterMs } = this.status('medium');
+    return new ProtocolError(
+      'PIPELINE_UNAVAILABLE',
+      `the ${direction} pipeline is ${this.#state}`,
+      {
+        state: this.#state,
+        reason: this.#lastExit,
+        retryAfterMs,
+      },
+    );
+  }
+
+  #spawn(): void {
+    const { direction, env, log } = this.#options;
+    const entry = createRequire(import.meta.url).resolve(`@kvm-audio/${direction}-pipeline/main`);
+    this.#state = 'starting';
+    this.#retryAtMs = undefined;
+    this.#report = undefined;
+    this.#readyAtMs = undefined;
+    this.#fatalMessage = undefined;
+    this.#hangReason = undefined;
+    this.#stderr = '';
+    // A process group of its own: Ctrl-C at the terminal is for the supervisor alone.
+    const child = spawn(process.execPath, [...nodeFlags, entry], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe'],
+      detached: true,
+      env: { ...env, UV_THREADPOOL_SIZE: '1' },
+    });
+    this.#child = child;
+    child.on('error', (error) => {
+      if (child.pid === undefined)
+        this.#onDeath(child, `cannot be started: ${error.message}`, null);
+    });
+    child.on('exit', (code, signal) => this.#onDeath(child, describeExit(code, signal), code));
+    if (child.pid === undefined) return;
+    log.debug({ pid: child.pid }, `${direction} pipeline spawned`);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-stderrBytesMax);
+    });
+    this.#openChannel(child);
+    this.#watch(deadlines.readyMs, 'not ready');
+  }
+
+  #openChannel(child: ChildProcess): void {
+    const gate = awaitHello(
+      ['pipeline'],
+      () => ({ reply: this.#options.welcome(), handlers: this.#handlers() }),
+      () => undefined,
+    );
+    const channel = new Connection({ accepted: child.stdio[4] as Socket }, gate.handlers);
+    gate.bind(channel);
+    this.#channel = channel;
+  }
+
+  #handlers(): ConnectionHandlers {
+    return {
+      onRequest: (method) => {
+        throw new ProtocolError('UNKNOWN_METHOD', `a pipeline has nothing to ask: ${method}`);
+      },
+      onNotification: (method, params) => this.#onNotice(method, params),
+      onPacket: () => undefined,
+      onClose: () => undefined,
+    };
+  }
+
+  /** Our own child speaks here, of our own version: its notices are not checked field by field. */
+  #onNotice(method: string, params: unknown): void {
+    if (method === pipelineNotices.ready) {
+      if (this.#state === 'starting') this.#state = 'running';
+      this.#readyAtMs = performance.now();
+      this.#watch(deadlines.heartbeatMs, 'no heartbeat');
+    } else if (method === pipelineNotices.heartbeat) {
+      this.#report = params as PipelineReport;
+      this.#watch(deadlines.heartbeatMs, 'no heartbeat');
+    } else if (method === pipelineNotices.log) {
+      this.#options.writeLog((params as { line: string }).line);
+    } else if (method === pipelineNotices.fatal) {
+      this.#fatalMessage = (params as { message: string }).message;
+    }
+  }
+
+  #watch(ms: number, reason: string): void {
+    clearTimeout(this.#watchTimer);
+    if (this.#state !== 'starting' && this.#state !== 'running') return;
+    this.#watchTimer = setTimeout(() => {
+      this.#hangReason = `${reason} for ${ms} ms`;
+      const { direction, log } = this.#options;
+      log.warn({ pid: this.#child?.pid }, `${direction} pipeline hangs: ${this.#hangReason}`);
+      this.#endChild(0, deadlines.killMs - deadlines.termMs);
+    }, ms);
+  }
+
+  #endChild(termAfterMs: number, killAfterMs: number): void {
+    const child = this.#child;
+    this.#killTimer = setTimeout(() => {
+      child?.kill('SIGTERM');
+      this.#killTimer = setTimeout(() => child?.kill('SIGKILL'), killAfterMs);
+    }, termAfterMs);
+  }
+
+  #onDeath(child: ChildProcess, how: string, code: number | null): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#channel?.destroy();
+    this.#channel = undefined;
+    this.#report = undefined;
+    clearTimeout(this.#watchTimer);
+    clearTimeout(this.#killTimer);
+    if (this.#state === 'stopping') {
+      this.#state = 'stopped';
+      for (const resolve of this.#onStopped.splice(0)) resolve();
+      return;
+    }
+    const reason = this.#hangReason ?? this.#fatalMessage;
+    this.#lastExit = reason === undefined ? how : `${how}: ${reason}`;
+    if (code !== null && unusableCodes.includes(code)) {
+      this.#state = 'failed';
+      this.#options.onUnusable(new FatalError(code, this.#fatalMessage ?? how));
+      return;
+    }
+    this.#restartLater();
+  }
+
+  #restartLater(): void {
+    const { direction, log } = this.#options;
+    const nowMs = performance.now();
+    const ranMs = this.#readyAtMs === undefined ? 0 : nowMs - this.#readyAtMs;
+    const { delayMs, failed } = this.#policy.onDeath(nowMs, ranMs);
+    this.#state = failed ? 'failed' : 'backoff';
+    this.#retryAtMs = nowMs + delayMs;
+    const stderr = this.#stderr.trim();
+    const facts = { delayMs, ...(stderr ? { stderr } : {}) };
+    log.error(facts, `${direction} pipeline died (${this.#lastExit}), restart`);
+    this.#retryTimer = setTimeout(() => {
+      this.#restarts += 1;
+      this.#spawn();
+    }, delayMs);
+  }
+}

@@ -1,0 +1,57 @@
+import {
+  createLog,
+  exitCodes,
+  FatalError,
+  loadConfig,
+  prepareRuntimeFolder,
+  stderrWriter,
+  version,
+} from '@kvm-audio/daemon';
+import { runtimeFolder } from '@kvm-audio/protocol';
+import yargs from 'yargs';
+import { Supervisor } from './Supervisor.js';
+
+function die(error: unknown): never {
+  if (error instanceof FatalError) {
+    process.stderr.write(`kvm-audiod: ${error.message}\n`);
+    process.exit(error.exitCode);
+  }
+  process.stderr.write(`kvm-audiod: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(exitCodes.internal);
+}
+
+async function main(argv: string[]): Promise<void> {
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  const args = await yargs(argv)
+    .scriptName('kvm-audiod')
+    .usage('$0 [--config FILE.toml]\n\nOwns the sound cards and serves clients on Unix sockets.')
+    .option('config', { type: 'string', requiresArg: true, describe: 'configuration, TOML' })
+    .strict()
+    .version(version)
+    .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
+    .fail((message, error) => die(error ?? new FatalError(exitCodes.configuration, message)))
+    .parseAsync();
+  const config = loadConfig(args.config);
+  const folder = runtimeFolder();
+  prepareRuntimeFolder(folder);
+  const writeLog = stderrWriter(config.log.format);
+  const supervisor = new Supervisor({
+    config,
+    runtimeFolder: folder,
+    log: createLog('daemon', config.log.level, writeLog),
+    writeLog,
+    onUnusable: (error) => void supervisor.stop().then(() => die(error)),
+  });
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    void supervisor.stop().then(() => process.exit(exitCodes.ok));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  await supervisor.start();
+}
+
+await main(process.argv.slice(2));
