@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -79,8 +79,8 @@ export class VirtualCard {
     await run('aplay', ['-q', '-D', this.device, ...format, file], { env: this.env });
   }
 
-  /** Starts arecord; the function it gives stops it and returns what it heard. */
-  async record(): Promise<{ start: number; stop: () => Promise<Int16Array> }> {
+  /** Starts arecord; stop() waits for so many frames and returns what was heard. */
+  async record(): Promise<{ start: number; stop: (frames: number) => Promise<Int16Array> }> {
     const file = path.join(this.folder, 'recorded.raw');
     const format = ['-t', 'raw', '-f', 'S16_LE', '-c', '2', '-r', '48000'];
     const arecord = spawn('arecord', ['-q', '-D', this.device, ...format, file], {
@@ -90,7 +90,8 @@ export class VirtualCard {
     const ended = new Promise((resolve) => arecord.once('exit', resolve));
     await until(async () => (await this.status()).capture.state === 'RUNNING');
     const { start } = (await this.status()).capture;
-    const stop = async (): Promise<Int16Array> => {
+    const stop = async (frames: number): Promise<Int16Array> => {
+      await until(() => statSync(file).size >= 4 * frames);
       arecord.kill('SIGINT');
       await ended;
       const bytes = readFileSync(file);
@@ -104,9 +105,16 @@ export class VirtualCard {
   }
 }
 
-/** Waits for a condition; the test's own limit ends a wait that is in vain. */
+/** How long until() waits for what does not come. A test's own limit must be longer. */
+const UNTIL_MS_MAX = 15_000;
+
+/** Waits for a condition. The limit is far beyond what a busy machine needs. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+  const limit = performance.now() + UNTIL_MS_MAX;
+  while (!(await condition())) {
+    if (performance.now() > limit) throw new Error(`in vain: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 /** How many threads of this process serve an ALSA device. */

@@ -267,7 +267,9 @@ describe('the ALSA configuration', () => {
     const shaped = 'kvm_card:CARD=x,RATE=16000,CHANNELS=4,FORMAT=S32_LE';
     expect(run('aplay', '-D', shaped, ...other).status).toBe(0);
     expect(run('aplay', '-D', 'kvm_card:x', ...other).status).toBe(0);
-    expect(run('aplay', '-D', 'kvm_card:x', ...stereo, ...raw).stderr).toContain('Available formats:\n- S32_LE');
+    expect(run('aplay', '-D', 'kvm_card:x', ...stereo, ...raw).stderr).toContain(
+      'Available formats:\n- S32_LE',
+    );
     expect(run('aplay', '-D', 'kvm_card:a/b', ...other).stderr).toContain('Invalid argument');
   });
 });
@@ -284,6 +286,7 @@ const cases: Record<string, string> = {
   'period-wakes': 'poll wakes at the end of a period, once, and not before avail_min',
   timestamps: 'htimestamp gives pairs of avail and CLOCK_MONOTONIC that lie on one line',
   refine: 'the hardware parameters are the shape of the card and nothing else',
+  'drop-wakes': 'a drop from another thread ends a blocked read',
   'exact-loop': 'what is played is heard from the position of the start, sample by sample',
   'no-sooner': 'nothing can be captured before its position has passed',
   'drop-cuts': 'drop cuts what has not sounded',

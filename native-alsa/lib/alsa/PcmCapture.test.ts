@@ -1,6 +1,8 @@
 import { closeAll, find, joined, openCapture, takeSlots } from '../../test/streams.js';
 import { pattern, until, VirtualCard } from '../../test/VirtualCard.js';
 
+jest.setTimeout(40_000);
+
 let card: VirtualCard;
 
 beforeEach(async () => {
@@ -93,8 +95,8 @@ test('setSlotFrames changes the length of the next slot, without a gap', async (
 });
 
 test('slots longer than the device’s buffer are filled bit for bit', async () => {
-  const recorder = await openCapture(card.device, { slotFrames: 2_880, bufferFrames: 960 });
-  const played = pattern(20_000);
+  const recorder = await openCapture(card.device, { slotFrames: 2_880, bufferFrames: 2_400 });
+  const played = pattern(9_600);
   await card.play(played);
   await until(() => find(joined(recorder.heard), played) >= 0);
 });

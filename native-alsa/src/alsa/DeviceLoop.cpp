@@ -15,9 +15,15 @@ namespace {
 
 constexpr int kResumesMax = 10;
 constexpr int64_t kResumePauseNs = 50'000'000;
-constexpr int64_t kRefusedPauseNs = 200'000'000;
+constexpr int64_t kRefusedPauseNs = 100'000'000;
 constexpr int kFastRecoveriesMax = 3;
+constexpr int kEmptyWakesMax = 32;
+constexpr int64_t kBlindSleepNs = 5'000'000;
 constexpr unsigned long kTimerSlackNs = 1'000;
+
+bool passesByItself(int error) {
+  return error == -ESTRPIPE || error == -EIO || error == -EAGAIN || error == -EPIPE;
+}
 
 }  // namespace
 
@@ -33,9 +39,7 @@ void DeviceLoop::run() {
     device_.drop();
   }
   device_.close();
-  statistic(StreamMemory::kStreaming) = 0;
-  statistic(StreamMemory::kAdvancing) = 0;
-  statistic(StreamMemory::kFillFrames) = 0;
+  noteStandstill();
   core_.memory.publish();
   if (failed) core_.tell(StreamCore::kFailed);
 }
@@ -49,17 +53,28 @@ int DeviceLoop::raisePriority() {
   return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted) == 0 ? 0 : errno;
 }
 
-int DeviceLoop::wait(int64_t timeoutNs, bool device) {
+// A card whose descriptors are ready without anything to move must not cost a whole CPU.
+bool DeviceLoop::wakesForNothing() {
+  const int64_t moved = statistic(StreamMemory::kFramesMoved);
+  const bool empty = moved == movedAtWait_ && !timedOut_;
+  movedAtWait_ = moved;
+  emptyWakesInRow_ = empty ? emptyWakesInRow_ + 1 : 0;
+  return emptyWakesInRow_ > kEmptyWakesMax;
+}
+
+int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice) {
+  const bool blind = wantDevice && wakesForNothing();
+  const bool device = wantDevice && !blind;
   pollfd fds[1 + PcmDevice::kPollFdsMax];
   fds[0] = {core_.toThread.fd(), POLLIN, 0};
   const int deviceFds = device ? std::max(0, device_.pollFds(fds + 1)) : 0;
   statistic(StreamMemory::kPollRounds)++;
   core_.memory.publish();
-  const int64_t ns = std::clamp<int64_t>(timeoutNs, 0, kSleepNsMax);
+  const int64_t ns = std::clamp<int64_t>(timeoutNs, 0, blind ? kBlindSleepNs : kSleepNsMax);
   const timespec limit = {static_cast<time_t>(ns / 1'000'000'000),
                           static_cast<long>(ns % 1'000'000'000)};
   const int ready = ppoll(fds, static_cast<nfds_t>(1 + deviceFds), &limit, nullptr);
-  timedOut_ = ready == 0;
+  timedOut_ = ready == 0 && !blind;
   if (ready > 0 && fds[0].revents != 0) core_.toThread.clear();
   // From here on a commit signals again; what was committed before is seen by whoever looks next.
   core_.memory.word(StreamMemory::kKick).store(0);
@@ -77,6 +92,13 @@ void DeviceLoop::pause(int64_t ns) {
 void DeviceLoop::noteProgress(int64_t atNs) {
   statistic(StreamMemory::kLastProgressUs) = atNs / 1000;
   recoveriesInRow_ = 0;
+}
+
+void DeviceLoop::noteStandstill() {
+  statistic(StreamMemory::kStreaming) = 0;
+  statistic(StreamMemory::kAdvancing) = 0;
+  statistic(StreamMemory::kFillFrames) = 0;
+  statistic(StreamMemory::kDeviceDelayFrames) = 0;
 }
 
 void DeviceLoop::tellWake() {
@@ -98,6 +120,7 @@ int DeviceLoop::resume() {
 DeviceLoop::Recovery DeviceLoop::recover(int& error, bool ranOut) {
   if (error == -EAGAIN || error == -EINTR) return Recovery::kNothing;
   if (device_.isGone(error)) return Recovery::kFatal;
+  noteStandstill();
   if (error == -EPIPE) {
     if (!ranOut) statistic(StreamMemory::kXruns)++;
   } else if (error == -ESTRPIPE) {
@@ -113,12 +136,22 @@ DeviceLoop::Recovery DeviceLoop::recover(int& error, bool ranOut) {
   if (++recoveriesInRow_ > kFastRecoveriesMax) {
     pause(std::min<int64_t>(kSleepNsMax, recoveriesInRow_ * int64_t{5'000'000}));
   }
-  const int refused = device_.prepare();
-  if (refused < 0 && refused != -EIO && refused != -EAGAIN && refused != -EPIPE) {
-    error = refused;
-    return Recovery::kFatal;
+  return prepare(error);
+}
+
+// A card that is still suspended, or still has no host, is asked again until it is ready.
+DeviceLoop::Recovery DeviceLoop::prepare(int& error) {
+  for (;;) {
+    const int refused = device_.prepare();
+    if (refused >= 0) return Recovery::kRestart;
+    if (!passesByItself(refused)) {
+      error = refused;
+      return Recovery::kFatal;
+    }
+    statistic(StreamMemory::kPollTimeouts)++;
+    pause(kRefusedPauseNs);
+    if (core_.stopping()) return Recovery::kNothing;
   }
-  return Recovery::kRestart;
 }
 
 }  // namespace kvm_audio

@@ -38,6 +38,8 @@ class DeviceLoop {
   // all there was: no xrun to count.
   Recovery recover(int& error, bool ranOut = false);
   void noteProgress(int64_t atNs);
+  // The device does not run: there is nothing in it.
+  void noteStandstill();
   void tellWake();
 
   int64_t& statistic(StreamMemory::Statistic which) { return core_.memory.statistics[which]; }
@@ -55,8 +57,13 @@ class DeviceLoop {
  private:
   int raisePriority();
   int resume();
+  Recovery prepare(int& error);
+
+  bool wakesForNothing();
 
   bool timedOut_ = false;
+  int64_t movedAtWait_ = 0;
+  int emptyWakesInRow_ = 0;
   int recoveriesInRow_ = 0;
 };
 

@@ -9,8 +9,11 @@ namespace kvm_audio {
 
 EventFd::EventFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
-EventFd::~EventFd() {
-  if (fd_ >= 0) close(fd_);
+EventFd::~EventFd() { close(); }
+
+void EventFd::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
 }
 
 void EventFd::signal() {

@@ -14,6 +14,8 @@ class EventFd {
   int fd() const { return fd_; }
   void signal();
   void clear();
+  // Only once nobody else can use it.
+  void close();
 
  private:
   int fd_;

@@ -294,18 +294,37 @@ int PcmDevice::resume() {
 }
 
 int PcmDevice::check() {
-  const snd_pcm_sframes_t avail = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
-  if (avail < 0) return static_cast<int>(avail);
+  snd_pcm_sframes_t avail = 0;
+  if (const int error = available(avail); error < 0) return error;
   snd_pcm_sframes_t frames = 0;
   return delay(frames);
+}
+
+// snd_pcm_avail() of an ioplug is content with a stream that is suspended or gone.
+int PcmDevice::available(snd_pcm_sframes_t& frames) {
+  frames = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
+  if (frames < 0) return static_cast<int>(frames);
+  switch (call("snd_pcm_state", [this] { return snd_pcm_state(pcm_); })) {
+    case SND_PCM_STATE_OPEN:
+      return -EBADFD;
+    case SND_PCM_STATE_DISCONNECTED:
+      return -ENODEV;
+    case SND_PCM_STATE_SUSPENDED:
+      return -ESTRPIPE;
+    case SND_PCM_STATE_SETUP:
+    case SND_PCM_STATE_XRUN:
+      return -EPIPE;
+    default:
+      return 0;
+  }
 }
 
 int PcmDevice::now(DeviceTime& time) {
   for (int reading = 0; reading < kClockReadingsMax; reading++) {
     const int64_t before = monotonicNs();
-    time.availFrames = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
+    const int error = available(time.availFrames);
     const int64_t after = monotonicNs();
-    if (time.availFrames < 0) return static_cast<int>(time.availFrames);
+    if (error < 0) return error;
     time.atNs = before + (after - before) / 2;
     if (hardwareTime_ || after - before <= kClockReadingNsMax) break;
   }

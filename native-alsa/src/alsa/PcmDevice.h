@@ -59,6 +59,7 @@ class PcmDevice {
   snd_pcm_uframes_t bufferFrames() const { return bufferFrames_; }
 
  private:
+  int available(snd_pcm_sframes_t& frames);
   int negotiate(Failure& failure);
   int setHardware(snd_pcm_hw_params_t* params, Failure& failure);
   int setSoftware();

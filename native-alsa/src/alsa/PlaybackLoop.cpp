@@ -33,12 +33,14 @@ int PlaybackLoop::stream() {
     lookAtRing();
     if (error >= 0) error = round();
     if (error < 0) {
-      const Recovery recovery = recover(error, ringEmpty() && sourceEnded());
+      const bool ranOut = ringEmpty() && sourceEnded();
+      const Recovery recovery = recover(error, ranOut);
       if (core_.stopping()) return 0;
       if (recovery == Recovery::kFatal) return error;
       if (recovery == Recovery::kRestart) {
         reset();
-        fadedInFrames_ = 0;
+        if (ranOut) told_ = true;
+        if (!ranOut) fadedInFrames_ = 0;
         error = 0;
         continue;
       }
@@ -253,10 +255,7 @@ void PlaybackLoop::reset() {
   padded_ = false;
   fillFrames_ = 0;
   fadedInFrames_ = fade_.frames();
-  statistic(StreamMemory::kStreaming) = 0;
-  statistic(StreamMemory::kAdvancing) = 0;
-  statistic(StreamMemory::kFillFrames) = 0;
-  statistic(StreamMemory::kDeviceDelayFrames) = 0;
+  noteStandstill();
 }
 
 void PlaybackLoop::tellLowWater() {

@@ -99,9 +99,17 @@ void Stream::requestStop() {
   core_->toThread.signal();
 }
 
-void Stream::letGo(int64_t limitNs) {
-  if (!thread_.join(limitNs)) thread_.abandon();
+bool Stream::letGo(int64_t limitNs) {
+  const bool joined = thread_.join(limitNs);
   closeWatch();
+  if (!joined) {
+    thread_.abandon();
+    return false;
+  }
+  // The memory waits for the garbage collector; file descriptors are too few for that.
+  core_->toThread.close();
+  core_->toJs.close();
+  return true;
 }
 
 void Stream::closeWatch() {
@@ -123,14 +131,9 @@ Napi::Value Stream::stop(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Stream::finish(const Napi::CallbackInfo& info) {
-  const bool joined =
-      thread_.join(info[0].As<Napi::Boolean>() ? kJoinNsMax : 0);
-  if (!joined) thread_.abandon();
-  if (watch_ != nullptr) {
-    closeWatch();
-    Environment::of(info.Env()).remove(this);
-    Unref();
-  }
+  const bool joined = letGo(info[0].As<Napi::Boolean>() ? kJoinNsMax : 0);
+  Environment::of(info.Env()).remove(this);
+  Unref();
   return Napi::Boolean::New(info.Env(), joined);
 }
 
@@ -183,10 +186,14 @@ void Stream::deliver() {
   if (events == 0) return;
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
-  onEvents_.MakeCallback(env.Global(), {Napi::Number::New(env, events)}, *context_);
-  if (env.IsExceptionPending()) {
-    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
-  }
+  napi_value bits = Napi::Number::New(env, events);
+  // The C call: in a worker that is being terminated it fails, which is no reason to abort.
+  napi_make_callback(env, *context_, env.Global(), onEvents_.Value(), 1, &bits, nullptr);
+  napi_value exception = nullptr;
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
+  if (napi_get_and_clear_last_exception(env, &exception) != napi_ok) return;
+  napi_fatal_exception(env, exception);
 }
 
 }  // namespace kvm_audio

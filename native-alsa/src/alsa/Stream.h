@@ -22,15 +22,17 @@ class Stream : public Napi::ObjectWrap<Stream> {
   explicit Stream(const Napi::CallbackInfo& info);
   ~Stream() override;
 
-  // Environment clean-up: asks the thread to stop; then waits for it and lets go of it.
+  // Asks the thread to stop.
   void requestStop();
-  void letGo(int64_t limitNs);
+  // Waits for it, no longer than the limit, and lets go of all that belongs to the event loop.
+  bool letGo(int64_t limitNs);
 
  private:
   // Wakes the device thread.
   Napi::Value kick(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
-  // After `ended`: joins. Without it: leaves the thread behind. Returns whether it was joined.
+  // Once per stream. With `ended` the thread is joined, without it is left behind unless it has
+  // ended all the same. Returns whether it was joined.
   Napi::Value finish(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value negotiated(const Napi::CallbackInfo& info);

@@ -40,6 +40,7 @@ struct stream {
 	pthread_mutex_t guard;     /* the poll callbacks come without alsa-lib's own lock */
 	int timer_fd;
 	int watch_fd;
+	int64_t armed_ns;          /* when the timer fires or fired; 0: never */
 	int64_t wait_began_ns;
 };
 

@@ -38,16 +38,21 @@ void stream_poll_close(struct stream *stream)
 	stream->watch_fd = -1;
 }
 
-static void set_timer(const struct stream *stream, int64_t when_ns)
+/* The timer is never read, so it is readable exactly from its time on; each call is a syscall. */
+static void set_timer(struct stream *stream, int64_t when_ns)
 {
+	bool is_readable = stream->armed_ns != NEVER_NS && stream->armed_ns <= monotonic_ns();
 	struct itimerspec timer = {
 		.it_value = {.tv_sec = when_ns / NS_PER_SECOND, .tv_nsec = when_ns % NS_PER_SECOND},
 	};
 
+	if (when_ns == stream->armed_ns || (when_ns == AT_ONCE_NS && is_readable))
+		return;
+	stream->armed_ns = when_ns;
 	timerfd_settime(stream->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
 }
 
-void stream_poll_kick(const struct stream *stream)
+void stream_poll_kick(struct stream *stream)
 {
 	set_timer(stream, AT_ONCE_NS);
 }

@@ -17,7 +17,7 @@ void stream_poll_close(struct stream *stream);
 void stream_poll_arm(struct stream *stream, snd_pcm_uframes_t appl_added);
 
 /* Fires at once: whoever waits in another thread must look again. */
-void stream_poll_kick(const struct stream *stream);
+void stream_poll_kick(struct stream *stream);
 
 void stream_poll_descriptors(struct stream *stream, struct pollfd *fds);
 

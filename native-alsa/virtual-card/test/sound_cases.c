@@ -80,8 +80,13 @@ static void exact_loop(void)
 
 static void no_sooner(void)
 {
-	struct pair pair = open_pair(BUFFER);
+	struct setup setup = plain_setup(SND_PCM_STREAM_PLAYBACK);
+	struct pair pair = {0};
 
+	pair.play = open_pcm("x", setup);
+	setup.stream = SND_PCM_STREAM_CAPTURE;
+	setup.stop_threshold = ULONG_MAX;
+	pair.capture = open_pcm("x", setup);
 	fill_pattern((int16_t *)played, BUFFER * 2, 2);
 	write_all(pair.play, played, BUFFER);
 	start_pair(&pair);

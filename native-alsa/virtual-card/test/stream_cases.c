@@ -1,6 +1,7 @@
 /* A stream's life without faults: states, thresholds, positions, waking. */
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 
 #include "harness.h"
 
@@ -262,6 +263,29 @@ static void refine(void)
 	snd_pcm_close(pcm);
 }
 
+static void *drop_later(void *pcm)
+{
+	sleep_ms(100);
+	check_result(snd_pcm_drop(pcm), 0);
+	return NULL;
+}
+
+/* How a program stops its audio thread: a drop from another thread ends the blocked call. */
+static void drop_wakes(void)
+{
+	snd_pcm_t *pcm = open_running(SND_PCM_STREAM_CAPTURE, 0);
+	pthread_t thread;
+
+	check_result(control("x", "no-signal on"), 0);
+	check_result(pthread_create(&thread, NULL, drop_later, pcm), 0);
+	while (snd_pcm_readi(pcm, samples, PERIOD) > 0)
+		;
+	pthread_join(thread, NULL);
+	check_result(snd_pcm_state(pcm), SND_PCM_STATE_SETUP);
+	check_result(snd_pcm_prepare(pcm), 0);
+	snd_pcm_close(pcm);
+}
+
 const struct test_case stream_cases[] = {
 	{"underrun", underrun},
 	{"overrun", overrun},
@@ -273,5 +297,6 @@ const struct test_case stream_cases[] = {
 	{"period-wakes", period_wakes},
 	{"timestamps", timestamps},
 	{"refine", refine},
+	{"drop-wakes", drop_wakes},
 	{NULL, NULL},
 };

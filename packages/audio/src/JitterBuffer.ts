@@ -138,7 +138,10 @@ export class JitterBuffer {
   /** Late for a moment is dropped; late for long, or by announcement, is a new timeline. */
   #isLate(packet: AudioPacket, frames: number, nowMs: number): boolean {
     if (this.#playTime === undefined || this.#restart) return false;
-    if (packet.flags & packetFlags.discontinuity) return false;
+    if (packet.flags & packetFlags.discontinuity) {
+      if (packet.mediaTime < this.#playTime) this.reset();
+      return false;
+    }
     if (packet.mediaTime + frames > this.#playTime) {
       this.#lateSinceMs = undefined;
       return false;
@@ -158,7 +161,8 @@ export class JitterBuffer {
       (this.#queue.length >= this.#limits.packetsMax || this.#queuedFrames + frames > capacity)
     ) {
       const oldest = this.#shift();
-      this.#playTime = oldest.mediaTime + oldest.frames;
+      const end = oldest.mediaTime + oldest.frames;
+      this.#playTime = Math.max(this.#playTime ?? end, end);
       oldest.release();
       dropped += 1;
     }
@@ -189,7 +193,9 @@ export class JitterBuffer {
     step.packet = head;
     step.trimFrames = Math.min(trim, head.frames);
     step.restart = this.#restart || announced || early < 0;
-    this.#playTime = head.mediaTime + head.frames;
+    const end = head.mediaTime + head.frames;
+    // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
+    this.#playTime = step.restart ? end : Math.max(playTime, end);
     this.#lastSeq = head.seq;
     this.#concealedRun = 0;
     this.#restart = false;

@@ -15,6 +15,8 @@ import type { Log } from './log.js';
 
 export type ListenerOptions = {
   path: string;
+  /** Nobody else can listen there: a socket file that is in the way was left by a dead process. */
+  replace?: boolean;
   /** Roles that may say hello on this socket. */
   roles: readonly Role[];
   memory?: MessageMemory;
@@ -43,7 +45,8 @@ export class ClientListener {
 
   /** Binds and listens. Rejects with the system's error, for example EADDRINUSE. */
   listen(): Promise<void> {
-    const { path } = this.#options;
+    const { path, replace } = this.#options;
+    if (replace) rmSync(path, { force: true });
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(path, () => {

@@ -108,6 +108,7 @@ export class InputPipeline implements Pipeline {
     );
     this.#listener = new ClientListener({
       path: socketPath(runtimeFolder, 'input'),
+      replace: true,
       roles: ['sink'],
       memory: this.#pool,
       log,
@@ -273,7 +274,8 @@ export class InputPipeline implements Pipeline {
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     const wanted = this.#listener.connections > 0 || this.#context.config.input.keepOpen;
-    const state = device ? 'running' : wanted ? 'no-device' : 'idle';
+    const missing = this.#lostReason === null ? 'starting' : 'no-device';
+    const state = device ? 'running' : wanted ? missing : 'idle';
     return {
       state,
       reason: this.#lostReason,

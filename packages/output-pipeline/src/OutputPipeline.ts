@@ -78,7 +78,7 @@ export class OutputPipeline implements Pipeline {
   #bytes = 0;
   #lastPacketUs = 0;
   #fromCapture = false;
-  #lostReason: string | null = 'not open yet';
+  #lostReason: string | null = null;
   #underrunsBefore = 0;
   #xrunsBefore = 0;
 
@@ -90,6 +90,7 @@ export class OutputPipeline implements Pipeline {
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       path: socketPath(runtimeFolder, 'output'),
+      replace: true,
       roles: ['source'],
       memory: this.#pool,
       log,
@@ -241,7 +242,8 @@ export class OutputPipeline implements Pipeline {
     const streaming = monotonicUs() - this.#lastPacketUs < dryMs * 1000;
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     const device = this.#device.device?.counters();
-    const state = !device ? 'no-device' : streaming && this.#source ? 'running' : 'idle';
+    const missing = this.#lostReason === null ? 'starting' : 'no-device';
+    const state = !device ? missing : streaming && this.#source ? 'running' : 'idle';
     return {
       state,
       reason: this.#lostReason,

@@ -4,7 +4,7 @@ import { loadOpusScript, type OpusScriptModule } from './opusScript.js';
 import { WasmDecoder } from './WasmDecoder.js';
 import { WasmEncoder } from './WasmEncoder.js';
 
-/** libopus in WebAssembly: needs no compiler and no library, costs several times the CPU. */
+/** libopus in WebAssembly: needs no compiler and no library, costs about half as much CPU again. */
 export class WasmBackend implements CodecBackend {
   readonly capabilities = {
     backend: 'wasm',

@@ -72,12 +72,19 @@ describe.each(['native', 'wasm'] as const)('packets of the %s encoder', (name) =
   );
 });
 
+const material = {
+  speech: { 1: speechSignal(9600, 1), 2: speechSignal(9600, 2) },
+  music: { 1: musicSignal(9600, 1), 2: musicSignal(9600, 2) },
+};
+
 /** 200 ms in the format, encoded by one backend and decoded by each. */
 function decodeByBoth(name: 'native' | 'wasm', format: EffectiveFormat, channels: 1 | 2) {
   const frames = format.frameMs * 48;
   const count = Math.floor(9600 / frames);
-  const signal = format.level === 'low' ? speechSignal : musicSignal;
-  const pcm = signal(count * frames, channels);
+  const pcm = material[format.level === 'low' ? 'speech' : 'music'][channels].subarray(
+    0,
+    count * frames * channels,
+  );
   const heard: [Int16Array, Int16Array] = [new Int16Array(pcm.length), new Int16Array(pcm.length)];
   const encoder = byName[name].createEncoder(format.application, channels, encoderSettings(format));
   const decoders = [native.createDecoder(channels), wasm.createDecoder(channels)];

@@ -59,7 +59,7 @@ export function effectiveFormat(request: FormatRequest): EffectiveFormat {
   const { direction, profile, level, deviceChannels } = request;
   const row = qualityTable[level];
   const { bitrateKbps, rateHz, channels: wanted } = profileRow(direction, profile, level);
-  const channels = wanted > deviceChannels ? deviceChannels : wanted;
+  const channels = deviceChannels === 1 ? 1 : wanted;
   const frameMs = request.frameMs ?? row.frameMs;
   return {
     level,

@@ -1,0 +1,456 @@
+import {
+  FramePool,
+  JitterBuffer,
+  jitterBufferLimits,
+  LatencyHistogram,
+  type OpusDecoder,
+  PacketSlot,
+  packetFrames,
+  packetSlotBytes,
+} from '@kvm-audio/audio';
+import { type AudioPacket, mediaRate, noDrops } from '@kvm-audio/protocol';
+import { Random } from '../../../test/helpers/random.js';
+import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
+import { Player, type PlayerCounters } from './Player.js';
+
+const ms = mediaRate / 1000;
+const targetMs = 10;
+const lowWaterMs = 4;
+const lookaheadSamples = 312;
+/** A step of the simulation. */
+const tickFrames = 12;
+
+/** TOC bytes of CELT packets with one frame (RFC 6716 table 2). */
+const toc: Record<number, number> = { 2.5: 0xe0, 5: 0xe8, 10: 0xf0, 20: 0xf8 };
+const clockSize = 2 ** 14;
+
+/**
+ * Samples that say which moment of media time they are: real ones from 0 up, made up ones below 0.
+ * A payload is the TOC, then the media time.
+ */
+class ClockDecoder implements OpusDecoder {
+  readonly channels = 2;
+  broken = false;
+  #next = 0;
+
+  decode(packet: Uint8Array, out: Int16Array): number {
+    const frames = packetFrames(packet) ?? 0;
+    if (this.broken || frames * this.channels > out.length) throw new Error('corrupt or too long');
+    const mediaTime = Buffer.from(packet).readDoubleBE(1);
+    this.#write(mediaTime, frames, out, (time) => time % clockSize);
+    return frames;
+  }
+
+  decodeFec(_next: Uint8Array, frames: number, out: Int16Array): number {
+    if (this.broken) throw new Error('corrupt');
+    return this.conceal(frames, out);
+  }
+
+  conceal(frames: number, out: Int16Array): number {
+    if (frames % 120 !== 0 || frames * this.channels > out.length) throw new RangeError('frames');
+    this.#write(this.#next, frames, out, (time) => -1 - (time % clockSize));
+    return frames;
+  }
+
+  reset(): void {
+    this.#next = 0;
+  }
+
+  close(): void {}
+
+  #write(from: number, frames: number, out: Int16Array, sample: (time: number) => number): void {
+    for (let i = 0; i < frames; i++) out.fill(sample(from + i), i * 2, i * 2 + 2);
+    this.#next = from + frames;
+  }
+}
+
+type Arrival = { atMs: number; packet: AudioPacket };
+
+/** The player between a simulated wire and a simulated card. */
+class Bench {
+  readonly card: SimulatedCard;
+  readonly decoder = new ClockDecoder();
+  readonly counters: PlayerCounters = { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 };
+  readonly latency = new LatencyHistogram(1e9, 0);
+  readonly pool = new FramePool(
+    'packets',
+    { jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 },
+    packetSlotBytes,
+    (bytes) => new PacketSlot(bytes),
+  );
+  readonly jitter = new JitterBuffer(this.pool);
+  readonly player: Player;
+  /** The event loop stands still: arrivals and the card's calls wait. */
+  stalled = false;
+  #lowWater = false;
+
+  constructor() {
+    this.card = new SimulatedCard({
+      slots: 16,
+      slotFramesMax: 60 * ms,
+      channels: 2,
+      bufferFrames: 100 * ms,
+      guardFrames: 2 * ms,
+      lowWaterFrames: lowWaterMs * ms,
+      startSilenceFrames: targetMs * ms,
+    });
+    this.card.onLowWater = () => {
+      this.#lowWater = true;
+    };
+    this.player = new Player(this.card, this.decoder, this.jitter, this.latency, this.counters, {
+      channels: 2,
+      targetFrames: targetMs * ms,
+      lowWaterFrames: lowWaterMs * ms,
+      lookaheadSamples,
+    });
+  }
+
+  get nowMs(): number {
+    return this.card.nowUs / 1000;
+  }
+
+  /** Runs to `untilMs`; arrivals are in order of time. */
+  run(arrivals: readonly Arrival[], untilMs: number): void {
+    let next = 0;
+    while (this.nowMs < untilMs) {
+      if (!this.stalled) {
+        for (let due = arrivals[next]; due && due.atMs <= this.nowMs; due = arrivals[next]) {
+          this.player.onPacket(due.packet, this.card.nowUs);
+          next += 1;
+        }
+        if (this.#lowWater) this.player.onLowWater(this.card.nowUs);
+        this.#lowWater = false;
+      }
+      this.card.advance(tickFrames);
+      expect(this.jitter.queuedFrames).toBeLessThanOrEqual(jitterBufferLimits.capacityMs * ms);
+    }
+  }
+
+  get drops(): number {
+    return Object.values(this.counters.drops).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Delay of each real sample that was heard in [fromMs, toMs), modulo the clock's size. */
+  delays(fromMs: number, toMs: number): number[] {
+    return this.card.heard
+      .slice(fromMs * ms, toMs * ms)
+      .flatMap((sample, i) =>
+        sample === silence || sample < 0
+          ? []
+          : [(((fromMs * ms + i - sample) % clockSize) + clockSize) % clockSize],
+      );
+  }
+
+  /** Frames that were heard, by what they were. */
+  count(of: 'real' | 'made up' | 'silence'): number {
+    const kind = (sample: number | typeof silence) =>
+      sample === silence ? 'silence' : sample < 0 ? 'made up' : 'real';
+    return this.card.heard.filter((sample) => kind(sample) === of).length;
+  }
+
+  assertAllHome(): void {
+    this.jitter.reset();
+    this.pool.assertAllHome();
+  }
+}
+
+function packetOf(seq: number, frameMs: number, mediaTime = seq * frameMs * ms): AudioPacket {
+  const payload = Buffer.alloc(9);
+  payload[0] = toc[frameMs] ?? 0;
+  payload.writeDoubleBE(mediaTime, 1);
+  const captureTimeUs = Math.round((seq * frameMs + 1_000) * 1000);
+  return { seq, mediaTime, captureTimeUs, flags: 0, payload };
+}
+
+/** `count` packets, each sent when its last sample was captured. @param delayMs of each by number */
+function stream(count: number, frameMs: number, delayMs: (seq: number) => number = () => 0) {
+  return Array.from({ length: count }, (_, seq): Arrival => {
+    const packet = packetOf(seq, frameMs);
+    return { atMs: 1_000 + (seq + 1) * frameMs + delayMs(seq), packet };
+  });
+}
+
+const distinct = (values: number[]): number[] => [...new Set(values)];
+
+describe('a steady stream', () => {
+  test.each([2.5, 5, 10, 20])('of %f ms frames is heard whole, nothing made up', (frameMs) => {
+    const bench = new Bench();
+    bench.run(stream(3_000 / frameMs, frameMs), 1_000 + 3_000);
+    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(bench.card.underruns).toBe(0);
+    expect(distinct(bench.delays(0, 3_000))).toHaveLength(1);
+    expect(bench.count('made up')).toBe(0);
+    expect(bench.count('silence')).toBe(targetMs * ms);
+    bench.assertAllHome();
+  });
+
+  test('is heard after its frame, the target and the look-ahead: that is its latency', () => {
+    const bench = new Bench();
+    bench.run(stream(100, 20), 2_900);
+    const { p50Ms, count } = bench.latency.summary('capture', bench.nowMs);
+    expect(count).toBe(95);
+    expect(p50Ms).toBeGreaterThanOrEqual(20 + targetMs + lookaheadSamples / ms - 0.5);
+    expect(p50Ms).toBeLessThanOrEqual(20 + targetMs + lookaheadSamples / ms + 0.5);
+  });
+
+  test('with jitter under the margin is heard whole, nothing made up', () => {
+    const bench = new Bench();
+    const random = new Random(3);
+    const arrivals = stream(200, 20, (seq) => (seq === 0 ? 0 : random.next() * 5));
+    bench.run(arrivals, 5_000);
+    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(distinct(bench.delays(0, 4_000))).toHaveLength(1);
+    bench.assertAllHome();
+  });
+
+  test('that comes in bursts is heard whole, nothing made up', () => {
+    const bench = new Bench();
+    bench.run(
+      stream(300, 10, (seq) => (2 - (seq % 3)) * 10),
+      4_000,
+    );
+    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(distinct(bench.delays(0, 3_000))).toHaveLength(1);
+  });
+
+  test('with packets out of order is heard in order', () => {
+    const bench = new Bench();
+    bench.run(
+      stream(200, 5, (seq) => (seq % 10 === 5 ? 5.5 : 0)).sort((a, b) => a.atMs - b.atMs),
+      2_000,
+    );
+    expect(bench.counters.drops).toEqual(noDrops());
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(distinct(bench.delays(0, 1_000))).toHaveLength(1);
+  });
+});
+
+describe('a lost packet', () => {
+  test('is made up to the sample, once', () => {
+    const bench = new Bench();
+    const arrivals = stream(150, 20).filter(({ packet }) => packet.seq !== 50);
+    bench.run(arrivals, 3_900);
+    expect(bench.counters.concealedFrames).toBe(20 * ms);
+    expect(bench.count('made up')).toBe(20 * ms);
+    expect(bench.drops).toBe(0);
+    expect(distinct(bench.delays(0, 2_900))).toHaveLength(1);
+    bench.assertAllHome();
+  });
+
+  test('in front of a corrupt one is made up all the same', () => {
+    const bench = new Bench();
+    const arrivals = stream(20, 20).filter(({ packet }) => packet.seq !== 10);
+    bench.run(arrivals.slice(0, 10), 1_215);
+    bench.decoder.broken = true;
+    expect(() => bench.run(arrivals.slice(10, 11), 1_250)).not.toThrow();
+    bench.decoder.broken = false;
+    bench.run(arrivals.slice(11), 1_450);
+    expect(distinct(bench.delays(0, 400))).toHaveLength(1);
+    expect(bench.counters.drops.decode_error).toBeGreaterThan(0);
+    bench.assertAllHome();
+  });
+});
+
+describe('a bad packet', () => {
+  test('that does not decode is made up and counted', () => {
+    const bench = new Bench();
+    const arrivals = stream(20, 20);
+    bench.run(arrivals.slice(0, 10), 1_215);
+    bench.decoder.broken = true;
+    bench.run(arrivals.slice(10, 11), 1_235);
+    bench.decoder.broken = false;
+    bench.run(arrivals.slice(11), 1_400);
+    expect(bench.counters.drops).toEqual({ ...noDrops(), decode_error: 1 });
+    expect(bench.count('made up')).toBe(20 * ms);
+    expect(distinct(bench.delays(0, 390))).toHaveLength(1);
+  });
+
+  test.each([
+    ['no Opus packet', [0xff, 0x00]],
+    ['longer than 120 ms', [0xfb, 0x07]],
+    ['longer than the longest frame of the protocol', [0xfb, 0x06]],
+  ])('that is %s is dropped and counted', (_, payload) => {
+    const bench = new Bench();
+    const packet = { ...packetOf(0, 20), payload: Uint8Array.from(payload) };
+    expect(() => bench.player.onPacket(packet, 0)).not.toThrow();
+    expect(bench.counters.drops).toEqual({ ...noDrops(), decode_error: 1 });
+    expect(bench.card.counters().streaming).toBe(0);
+    bench.assertAllHome();
+  });
+});
+
+describe('a stall of 50 ms', () => {
+  test('of the source is made up, and then the delay is what it was', () => {
+    const bench = new Bench();
+    const late = (seq: number): number => Math.max(0, 50 - ((seq - 50) % 50) * 20);
+    bench.run(
+      stream(150, 20, (seq) => (seq >= 50 && seq < 53 ? late(seq) : 0)),
+      3_950,
+    );
+    expect(bench.counters.concealedFrames).toBeGreaterThan(20 * ms);
+    expect(bench.counters.concealedFrames).toBeLessThan(60 * ms);
+    expect(distinct(bench.delays(0, 2_900))).toHaveLength(1);
+    bench.assertAllHome();
+  });
+
+  test('of the event loop is silence of the card, and then the delay is what it was', () => {
+    const bench = new Bench();
+    const arrivals = stream(150, 20);
+    const first = arrivals.filter(({ atMs }) => atMs <= 2_015);
+    bench.run(first, 2_015);
+    bench.stalled = true;
+    bench.run([], 2_065);
+    bench.stalled = false;
+    bench.run(arrivals.slice(first.length), 3_950);
+    expect(bench.card.underruns).toBe(1);
+    expect(bench.count('silence')).toBeGreaterThan(targetMs * ms + 15 * ms);
+    expect(distinct(bench.delays(0, 2_900))).toHaveLength(1);
+    bench.assertAllHome();
+  });
+
+  test('with packets waiting behind a loss is not played late', () => {
+    const bench = new Bench();
+    const arrivals = stream(150, 20).filter(({ packet }) => packet.seq !== 50);
+    const first = arrivals.filter(({ atMs }) => atMs <= 2_041);
+    bench.run(first, 2_041);
+    bench.stalled = true;
+    bench.run([], 2_091);
+    bench.stalled = false;
+    bench.run(arrivals.slice(first.length), 3_950);
+    expect(distinct(bench.delays(0, 2_900))).toHaveLength(1);
+    bench.assertAllHome();
+  });
+
+  test('of any length adds no delay', () => {
+    const random = new Random(11);
+    const bench = new Bench();
+    let until = 0;
+    const arrivals = stream(500, 20, (seq) => {
+      const sent = (seq + 1) * 20;
+      if (seq > 10 && random.chance(0.02)) until = sent + random.integer(10, 190);
+      return Math.max(0, until - sent);
+    });
+    bench.run(arrivals, 10_950);
+    expect(bench.counters.concealedFrames).toBeGreaterThan(0);
+    const delays = bench.delays(0, 9_900);
+    expect(Math.max(...distinct(delays))).toBe(delays[0]);
+    bench.assertAllHome();
+  });
+});
+
+describe('a start with a backlog', () => {
+  const backlog = stream(500, 20, (seq) => Math.max(0, 100 - (seq + 1) * 20));
+
+  test('is brought back to the target, by cuts that are counted', () => {
+    const bench = new Bench();
+    bench.run(backlog, 10_950);
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(bench.drops).toBe(0);
+    const before = bench.delays(0, 100)[0] ?? 0;
+    const after = bench.delays(9_700, 9_800)[0] ?? 0;
+    expect(before - after).toBe(bench.counters.trimmedFrames);
+    expect(bench.counters.trimmedFrames).toBeGreaterThanOrEqual(70 * ms);
+    expect(bench.counters.trimmedFrames).toBeLessThanOrEqual(80 * ms);
+    bench.assertAllHome();
+  });
+
+  test('is cut between samples that are blended: no step is larger than the blend makes it', () => {
+    const bench = new Bench();
+    bench.run(backlog, 4_000);
+    const heard = bench.card.heard.filter((sample) => sample !== silence) as number[];
+    const steps = heard.slice(1).map((sample, i) => sample - (heard[i] ?? 0));
+    // A cut of 10 ms over a blend of 5 ms: at most 3 per sample; the clock's own wrap aside.
+    expect(
+      steps.filter((step) => step < 0 || step > 4).every((step) => step < -clockSize / 2),
+    ).toBe(true);
+  });
+});
+
+describe('the end of a source', () => {
+  test.each([2.5, 20])('plays everything out (%f ms frames)', (frameMs) => {
+    const bench = new Bench();
+    const count = 200 / frameMs;
+    bench.run(stream(count, frameMs), 1_200);
+    bench.player.end(bench.card.nowUs);
+    bench.run([], 1_300);
+    expect(bench.count('real')).toBe(200 * ms);
+    expect(bench.count('made up')).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+    expect(bench.card.counters().streaming).toBe(0);
+    bench.assertAllHome();
+  });
+
+  test('with a loss in front of the last packet plays that packet too', () => {
+    const bench = new Bench();
+    const arrivals = stream(5, 20).filter(({ packet }) => packet.seq !== 3);
+    bench.run(arrivals, 1_101);
+    bench.player.end(bench.card.nowUs);
+    bench.run([], 1_300);
+    expect(bench.count('real')).toBe(80 * ms);
+    expect(bench.count('made up')).toBe(20 * ms);
+    bench.assertAllHome();
+  });
+
+  test('leaves no false latency behind', () => {
+    const bench = new Bench();
+    const arrivals = stream(5, 20).filter(({ packet }) => packet.seq !== 3);
+    bench.run(arrivals, 1_101);
+    bench.player.end(bench.card.nowUs);
+    const { p50Ms, maxMs } = bench.latency.summary('capture', bench.nowMs);
+    expect(p50Ms).toBeGreaterThan(30);
+    expect(maxMs).toBeLessThan(60);
+  });
+
+  test('is the start of the next one, with its margin', () => {
+    const bench = new Bench();
+    bench.run(stream(10, 20), 1_200);
+    bench.player.end(bench.card.nowUs);
+    bench.run([], 1_300);
+    const again = stream(10, 20).map(({ atMs, packet }) => ({ atMs: atMs + 400, packet }));
+    bench.run(again, 1_600);
+    expect(bench.counters.drops).toEqual(noDrops());
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+    bench.assertAllHome();
+  });
+});
+
+describe('a new timeline in a running stream', () => {
+  test('gets its margin back, and drops nothing', () => {
+    const bench = new Bench();
+    const jumped = stream(100, 20).map(({ atMs, packet }): Arrival => {
+      if (packet.seq < 50) return { atMs, packet };
+      const moved = packetOf(packet.seq, 20, packet.mediaTime + 500_000);
+      return { atMs: atMs + 8, packet: { ...moved, flags: packet.seq === 50 ? 1 : 0 } };
+    });
+    bench.run(jumped, 2_900);
+    expect(bench.drops).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+    expect(distinct(bench.delays(0, 950))).toHaveLength(1);
+    expect(distinct(bench.delays(1_100, 1_850))).toHaveLength(1);
+  });
+});
+
+describe('a burst that is longer than the ring', () => {
+  test('waits as packets and is not dropped', () => {
+    const bench = new Bench();
+    const count = 40;
+    bench.run(
+      stream(count, 2.5, (seq) => (seq < 4 ? 0 : Math.max(0, (28 - seq) * 2.5))),
+      1_140,
+    );
+    expect(bench.counters.drops.playback_ring_full).toBe(0);
+    bench.assertAllHome();
+  });
+});
+
+describe('a device that takes nothing', () => {
+  test('bounds what waits: the oldest packets go, and all slots come home', () => {
+    const bench = new Bench();
+    for (const { packet } of stream(100, 20)) bench.player.onPacket(packet, 0);
+    expect(bench.jitter.queuedFrames).toBeLessThanOrEqual(200 * ms);
+    expect(bench.counters.drops.jitter_overflow).toBeGreaterThan(0);
+    bench.player.rest();
+    bench.pool.assertAllHome();
+  });
+});

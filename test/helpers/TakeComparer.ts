@@ -1,0 +1,125 @@
+import type { QualityLevel } from '@kvm-audio/protocol';
+import { findBrokenBlocks } from './brokenBlocks.js';
+import { likeness } from './likeness.js';
+import { bandLimit, correlation, findIn, mixDown, type Signal, splitChannels } from './signal.js';
+
+const rate = 48_000;
+
+export type Expectation = {
+  level: QualityLevel;
+  profile: 'microphone' | 'program';
+};
+
+export type Comparison = {
+  /** From the first played to the first heard sample, in the recording. */
+  lagFrames: number;
+  /** The worse channel's, against what the level lets through. */
+  correlation: number;
+  correlationMin: number;
+  /** The worst error of a stretch of 5 ms: see likeness.ts. */
+  error: number;
+  errorMax: number;
+  /** Stretches that have no likeness to what was played; empty for a good take. */
+  faults: Fault[];
+};
+
+export type Fault = {
+  /** In frames of what was played. */
+  at: number;
+  what: string;
+};
+
+/** What a level lets through, and how near to the reference it must be. */
+type Demand = {
+  lowHz: number;
+  highHz: number;
+  correlationMin: number;
+  errorMax: number;
+};
+
+/**
+ * The errors are about three times those of the codec alone (test/integration/likeness.test.ts).
+ * Opus takes away what is under 3 Hz and turns the phase of the deep bass with it; for voice
+ * (`low`) it takes away all bass. At 16 kbit/s it keeps a sound's character, not its waveform.
+ */
+function demandOf({ level, profile }: Expectation): Demand {
+  if (level !== 'low') return { lowHz: 50, highHz: 20_000, correlationMin: 0.99, errorMax: 0.3 };
+  return profile === 'program'
+    ? { lowHz: 200, highHz: 12_000, correlationMin: 0.9, errorMax: 0.8 }
+    : { lowHz: 200, highHz: 8_000, correlationMin: 0.9, errorMax: 1.5 };
+}
+
+/** Where every level keeps the waveform best: errors are looked for there. */
+const errorBand = { lowHz: 200, highHz: 4_000 } as const;
+const likenessLimits = { toleranceFrames: 12, rmsMin: 0.02, rmsOfSurroundingsMin: 0.7 } as const;
+/** There should be sound where the reference's mean over so long is louder than so much. */
+const soundingFrames = 480;
+const soundingMin = 0.01;
+
+/** Compares what was heard with what was played; both are interleaved stereo. */
+export class TakeComparer {
+  readonly #expectation: Expectation;
+  readonly #demand: Demand;
+  readonly #mono: Signal;
+  readonly #limited: Signal[];
+  readonly #errorBand: Signal;
+  readonly #loudness: Float64Array;
+
+  constructor(played: Int16Array, expectation: Expectation) {
+    this.#expectation = expectation;
+    this.#demand = demandOf(expectation);
+    const channels = splitChannels(played, 2);
+    this.#mono = mixDown(channels);
+    this.#limited = (this.#isStereo ? channels : [this.#mono]).map((each) => this.#limit(each));
+    this.#errorBand = bandLimit(this.#mono, errorBand.lowHz, errorBand.highHz, rate);
+    this.#loudness = meanOver(this.#mono, soundingFrames);
+  }
+
+  /** @param recording begins before the first played sample and ends after the last. */
+  compare(recording: Int16Array): Comparison {
+    const all = splitChannels(recording, 2);
+    const lagFrames = findIn(mixDown(all), this.#mono);
+    const to = lagFrames + this.#mono.length;
+    const heard = all.map((channel) => channel.slice(lagFrames, to));
+    const correlations = heard.map((channel, index) =>
+      correlation(this.#limit(channel), this.#limited[this.#isStereo ? index : 0]!),
+    );
+    const mono = bandLimit(mixDown(heard), errorBand.lowHz, errorBand.highHz, rate);
+    const stretches = likeness(this.#errorBand, mono, likenessLimits);
+    const { correlationMin, errorMax } = this.#demand;
+    const comparison = {
+      lagFrames,
+      correlation: Math.min(...correlations),
+      correlationMin,
+      error: stretches.reduce((most, { error }) => Math.max(most, error), 0),
+      errorMax,
+    };
+    const faults = stretches
+      .filter(({ error }) => error > errorMax)
+      .map(({ at, error }) => ({ at, what: `unlike the original, error ${error.toFixed(2)}` }));
+    const blocks = findBrokenBlocks(
+      recording.subarray(2 * lagFrames, 2 * to),
+      (frame) => this.#loudness[frame]! > soundingMin,
+    );
+    return { ...comparison, faults: [...faults, ...blocks] };
+  }
+
+  get #isStereo(): boolean {
+    return this.#expectation.profile === 'program' && this.#expectation.level !== 'low';
+  }
+
+  #limit(signal: Signal): Signal {
+    return bandLimit(signal, this.#demand.lowHz, this.#demand.highHz, rate);
+  }
+}
+
+/** Root of the mean square of the `frames` samples around each sample. */
+function meanOver(signal: Signal, frames: number): Float64Array {
+  const means = new Float64Array(signal.length);
+  let energy = 0;
+  for (let i = 0; i < signal.length + frames / 2; i++) {
+    energy += (signal[i] ?? 0) ** 2 - (signal[i - frames] ?? 0) ** 2;
+    if (i >= frames / 2) means[i - frames / 2] = Math.sqrt(Math.max(0, energy) / frames);
+  }
+  return means;
+}

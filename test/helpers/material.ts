@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
+
+const speechFile = '/usr/share/sounds/alsa/Front_Center.wav';
+const sentence = 'Pack my box with five dozen liquor jugs.';
+const musicSeconds = 1.6;
+/** Where the programme has its music before anybody speaks. */
+const musicFromSeconds = 1;
+/** Music and speech about as loud as each other. */
+const musicGain = 0.7;
+const speechGain = 0.8;
+/** The voice is not in the middle: left and right differ in speech too. */
+const panRight = 0.75;
+
+/**
+ * Real sound at 48 kHz stereo, about five seconds: plucked strings with a bass, a recorded
+ * announcer, a synthetic voice.
+ */
+export function makeMaterial(): Int16Array {
+  const { rate, channels } = programmeFormat;
+  const from = musicFromSeconds * rate * channels;
+  const music = makeProgramme().subarray(from, from + musicSeconds * rate * channels);
+  const softer = music.map((sample) => Math.round(sample * musicGain));
+  const recorded = decode('sox', [speechFile, ...rawArgs]);
+  const spoken = execFileSync('espeak-ng', ['--stdout', sentence]);
+  const synthetic = decode('sox', ['-t', 'wav', '-', ...rawArgs], spoken);
+  return Int16Array.from([...softer, ...panned(recorded), ...panned(synthetic)]);
+}
+
+const rawArgs = ['-t', 'raw', '-r', '48000', '-c', '1', '-e', 'signed', '-b', '16', '-'];
+
+function decode(command: string, args: readonly string[], input?: Buffer): Int16Array {
+  const bytes = execFileSync(command, args, { input, maxBuffer: 2 ** 26, stdio: 'pipe' });
+  return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+}
+
+function panned(mono: Int16Array): number[] {
+  return [...mono].flatMap((sample) => {
+    const left = Math.round(sample * speechGain);
+    return [left, Math.round(left * panRight)];
+  });
+}

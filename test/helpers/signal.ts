@@ -1,0 +1,77 @@
+import { powerOfTwoFrom, signalOf, spectrumOf } from './fft.js';
+
+/** Samples of one channel, full scale = 1. */
+export type Signal = Float64Array;
+
+/** One signal per channel from interleaved 16 bit samples. */
+export function splitChannels(pcm: Int16Array, channels: number): Signal[] {
+  const frames = Math.floor(pcm.length / channels);
+  return Array.from({ length: channels }, (_, channel) =>
+    Float64Array.from({ length: frames }, (_, i) => pcm[i * channels + channel]! / 32_768),
+  );
+}
+
+/** The mean of all channels, as Opus mixes stereo to mono. */
+export function mixDown(signals: readonly Signal[]): Signal {
+  return Float64Array.from(
+    signals[0]!,
+    (_, i) => signals.reduce((sum, signal) => sum + signal[i]!, 0) / signals.length,
+  );
+}
+
+/** Keeps what lies between two frequencies; the edges are a third of an octave wide. */
+export function bandLimit(signal: Signal, lowHz: number, highHz: number, rate: number): Signal {
+  const size = powerOfTwoFrom(signal.length);
+  const spectrum = spectrumOf(signal, size);
+  for (let i = 0; i < size; i++) {
+    const hz = (Math.min(i, size - i) * rate) / size;
+    const weight = edge(hz, lowHz) * edge(highHz, hz);
+    spectrum.re[i] = spectrum.re[i]! * weight;
+    spectrum.im[i] = spectrum.im[i]! * weight;
+  }
+  return signalOf(spectrum).slice(0, signal.length);
+}
+
+/** 0 where `value` is well under `limit`, 1 where it is well over it, smooth between. */
+function edge(value: number, limit: number): number {
+  if (value <= 0) return limit <= 0 ? 1 : 0;
+  if (limit <= 0) return 1;
+  const octaves = Math.log2(value / limit) * 3;
+  const x = Math.min(1, Math.max(0, octaves + 0.5));
+  return x * x * (3 - 2 * x);
+}
+
+/** Normalised: 1 for the same signal at any volume, 0 for signals that have nothing in common. */
+export function correlation(a: Signal, b: Signal): number {
+  let product = 0;
+  let energyA = 0;
+  let energyB = 0;
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i]!, b[i]!];
+    product += x * y;
+    energyA += x * x;
+    energyB += y * y;
+  }
+  return energyA > 0 && energyB > 0 ? product / Math.sqrt(energyA * energyB) : 0;
+}
+
+/**
+ * Where in `recording` the signal `reference` begins, by cross-correlation.
+ * @returns a number of samples from 0 to the difference of both lengths.
+ */
+export function findIn(recording: Signal, reference: Signal): number {
+  const size = powerOfTwoFrom(recording.length + reference.length);
+  const a = spectrumOf(recording, size);
+  const b = spectrumOf(reference, size);
+  for (let i = 0; i < size; i++) {
+    const re = a.re[i]! * b.re[i]! + a.im[i]! * b.im[i]!;
+    a.im[i] = a.im[i]! * b.re[i]! - a.re[i]! * b.im[i]!;
+    a.re[i] = re;
+  }
+  const product = signalOf(a);
+  let best = 0;
+  for (let lag = 1; lag <= recording.length - reference.length; lag++) {
+    if (product[lag]! > product[best]!) best = lag;
+  }
+  return best;
+}

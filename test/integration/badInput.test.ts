@@ -1,0 +1,139 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
+import { inRepository } from '../helpers/repository.js';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+import { TestProcess } from '../helpers/TestProcess.js';
+
+const daemonPath = inRepository('packages/supervisor/bin/kvm-audiod.js');
+const controlPath = inRepository('packages/cli/bin/kvm-audioctl.js');
+
+describe('kvm-audiod on bad input', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kvma-'));
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Runs the daemon to its end. @returns its exit code and what it said, log lines left out. */
+  async function run(
+    config: string,
+    runtimeFolder = join(folder, 'run'),
+    args = ['--config', join(folder, 'bad.toml')],
+  ): Promise<{ code: number | null; said: string }> {
+    writeFileSync(join(folder, 'bad.toml'), config);
+    const env = withVirtualCard({
+      ...process.env,
+      KVM_AUDIO_RUNTIME_DIR: runtimeFolder,
+      KVM_AUDIO_CARD_DIR: join(folder, 'cards'),
+    });
+    const daemon = new TestProcess('kvm-audiod', process.execPath, [daemonPath, ...args], env);
+    const { code } = await daemon.ended;
+    const lines = daemon.output.split('\n').filter((line) => line && !line.startsWith('{'));
+    return { code, said: lines.join('\n') };
+  }
+
+  it('names a device that ALSA does not know, and its key', async () => {
+    const { code, said } = await run('[output]\ndevice = "nosuchcard"\n');
+    expect(said).toBe('kvm-audiod: output.device = "nosuchcard": ALSA knows no such PCM');
+    expect(code).toBe(66);
+  });
+
+  it('names an unknown key and the file', async () => {
+    const { code, said } = await run('[input]\nqualty = "low"\n');
+    expect(said).toBe(`kvm-audiod: ${join(folder, 'bad.toml')}: unknown key input.qualty`);
+    expect(code).toBe(64);
+  });
+
+  it('names key, value and bound of a value that is out of bounds', async () => {
+    const { code, said } = await run('[output]\ntargetMs = 5000\n');
+    const file = join(folder, 'bad.toml');
+    expect(said).toBe(`kvm-audiod: ${file}: output.targetMs = 5000: must be at most 500`);
+    expect(code).toBe(64);
+  });
+
+  it('names the values that a choice has', async () => {
+    const { code, said } = await run('[input]\nquality = "best"\n');
+    expect(said).toContain('input.quality = "best": must be one of low, medium, high, ultra');
+    expect(code).toBe(64);
+  });
+
+  it('names line and column of what is no TOML', async () => {
+    const { code, said } = await run('[input\n');
+    expect(said).toMatch(/bad\.toml:1:\d+: not TOML: /);
+    expect(said.split('\n')).toHaveLength(1);
+    expect(code).toBe(64);
+  });
+
+  it('names a configuration file that cannot be read', async () => {
+    const { code, said } = await run('', undefined, ['--config', join(folder, 'missing.toml')]);
+    expect(said).toBe(`kvm-audiod: ${join(folder, 'missing.toml')}: cannot be read (ENOENT)`);
+    expect(code).toBe(64);
+  });
+
+  it('names a runtime folder that cannot be made', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    const { code, said } = await run('', join(folder, 'file', 'run'));
+    expect(said).toContain(
+      `runtime folder ${join(folder, 'file', 'run')} cannot be written (ENOTDIR)`,
+    );
+    expect(code).toBe(73);
+  });
+
+  it('names a runtime folder whose path is too long, and the limit', async () => {
+    const long = join(folder, 'x'.repeat(100));
+    mkdirSync(long);
+    const { code, said } = await run('', long);
+    expect(said).toMatch(/socket path of \d+ bytes, 107 is the limit: .*control\.sock$/);
+    expect(code).toBe(78);
+  });
+
+  it('says that a daemon runs already, and where', async () => {
+    const first = await TestDaemon.start();
+    try {
+      const { code, said } = await run('', first.runtimeFolder);
+      const socket = join(first.runtimeFolder, 'control.sock');
+      expect(said).toBe(`kvm-audiod: a daemon runs already: it answers on ${socket}`);
+      expect(code).toBe(69);
+    } finally {
+      await first.stop();
+    }
+  });
+
+  it('takes the place of a daemon that was killed and left its socket', async () => {
+    const first = await TestDaemon.start();
+    await first.kill();
+    const second = await TestDaemon.start({ runtimeFolder: first.runtimeFolder });
+    await second.stop();
+    await first.discard();
+  });
+
+  it('waits for a card that is not there, with one line in the log', async () => {
+    const daemon = await TestDaemon.start({ config: { output: { device: 'hw:NoSuchCard' } } });
+    try {
+      const status = await daemon.waitForStatus(
+        'missing device',
+        (now) => now.output.stream?.state === 'no-device',
+      );
+      expect(status.output.stream?.reason).toContain('hw:NoSuchCard');
+      expect(status.output.restarts).toBe(0);
+    } finally {
+      await daemon.stop();
+    }
+  });
+
+  it('is missed by the CLI with one line and an exit code of its own', async () => {
+    const env = { ...process.env, KVM_AUDIO_RUNTIME_DIR: folder };
+    const cli = new TestProcess('kvm-audioctl', process.execPath, [controlPath, 'status'], env);
+    expect((await cli.ended).code).toBe(69);
+    const socket = join(folder, 'control.sock');
+    expect(cli.output).toBe(
+      `kvm-audioctl: nobody answers on ${socket} (ENOENT); is kvm-audiod running?\n`,
+    );
+  });
+});

@@ -1,0 +1,169 @@
+import {
+  type AudioPacket,
+  Listener,
+  qualityLevels,
+  type StreamFormat,
+  socketPath,
+  Talker,
+} from '@kvm-audio/client';
+import { inRepository } from '../helpers/repository.js';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+import { TestProcess } from '../helpers/TestProcess.js';
+import { waitFor } from '../helpers/waitFor.js';
+
+describe('a running daemon', () => {
+  let daemon: TestDaemon;
+
+  beforeEach(async () => {
+    daemon = await TestDaemon.start();
+  });
+
+  afterEach(async () => {
+    await daemon.stop();
+  });
+
+  async function cli(...args: string[]): Promise<string> {
+    const path = inRepository('node_modules/.bin/kvm-audioctl');
+    const process_ = new TestProcess('kvm-audioctl', path, args, daemon.env);
+    expect(await process_.ended).toEqual({ code: 0, signal: null });
+    return process_.output;
+  }
+
+  it('tells process id, state and restarts of each pipeline as JSON', async () => {
+    const status = JSON.parse(await cli('status', '--json'));
+    for (const direction of ['output', 'input']) {
+      expect(status[direction]).toMatchObject({
+        pid: expect.any(Number),
+        state: 'running',
+        restarts: 0,
+      });
+    }
+  });
+
+  it('tells a person the same in a table', async () => {
+    const lines = (await cli('status')).split('\n');
+    expect(lines[0]).toMatch(/^kvm-audiod \d+\.\d+\.\d+, pid \d+, up 00:00:\d\d$/);
+    expect(lines[2]).toMatch(/^PIPELINE {2}STATE/);
+    expect(lines[3]).toMatch(/^output\s+\S+\s+\d+\s+0\s+medium\s+96 kbps/);
+    expect(lines[4]).toMatch(/^input\s+idle\s+\d+\s+0\s+medium\s+64 kbps/);
+  });
+
+  it('lists, tells and sets the quality levels', async () => {
+    expect((await cli('quality', 'list')).trim().split('\n')).toHaveLength(9);
+    expect(await cli('quality', 'get')).toMatch(/input\s+medium\s+64\s+48000\s+1\s+20\s+audio/);
+    expect(await cli('quality', 'set', 'input', 'ultra')).toMatch(/input\s+ultra\s+256\s+48000/);
+    expect((await daemon.status()).input.level).toBe('ultra');
+  });
+
+  it('refuses a level that does not exist, by name', async () => {
+    const call = daemon.call('quality.set', { direction: 'input', level: 'best' as 'low' });
+    await expect(call).rejects.toMatchObject({
+      code: 'BAD_PARAMS',
+      message: 'params.level must be one of low, medium, high, ultra, not string',
+    });
+  });
+
+  it('keeps the level of a pipeline over its restart', async () => {
+    await daemon.call('quality.set', { direction: 'input', level: 'low' });
+    process.kill((await daemon.status()).input.pid as number, 'SIGKILL');
+    await daemon.waitForStatus(
+      'restarted pipeline',
+      ({ input }) => input.restarts === 1 && input.stream?.format.level === 'low',
+    );
+  });
+
+  it('changes the level of a stream without a gap, on a frame boundary', async () => {
+    const path = socketPath(daemon.runtimeFolder, 'input');
+    const listener = new Listener({ path, client: 'test' });
+    const formats: StreamFormat[] = [];
+    const packets: Pick<AudioPacket, 'seq' | 'mediaTime' | 'flags'>[] = [];
+    listener.on('format', (format) => formats.push(format));
+    listener.on('packet', ({ seq, mediaTime, flags }) => packets.push({ seq, mediaTime, flags }));
+    try {
+      await waitFor('packets', () => packets.length > 0);
+      for (const level of [...qualityLevels, 'low', 'ultra', 'medium'] as const) {
+        const before = packets.length;
+        await daemon.call('quality.set', { direction: 'input', level });
+        await waitFor('packets', () => packets.length > before + 10);
+      }
+      expect(formats.map(({ level }) => level)).toEqual([
+        ...qualityLevels,
+        'low',
+        'ultra',
+        'medium',
+      ]);
+      const lengths = new Set<number>();
+      packets.slice(1).forEach((packet, i) => {
+        const before = packets[i] as (typeof packets)[number];
+        expect(packet.seq).toBe(before.seq + 1);
+        lengths.add(packet.mediaTime - before.mediaTime);
+      });
+      expect([...lengths].sort()).toEqual([480, 960]);
+    } finally {
+      listener.close();
+    }
+  });
+
+  it('refuses a second source, and takes it where it asks to take over', async () => {
+    const path = socketPath(daemon.runtimeFolder, 'output');
+    const first = new Talker({ path, client: 'first' });
+    const talkers = [first];
+    try {
+      let connected = false;
+      let replaced = false;
+      first.on('connected', () => {
+        connected = true;
+      });
+      first.on('replaced', () => {
+        replaced = true;
+      });
+      await waitFor('first source', () => connected);
+      const second = new Talker({ path, client: 'second' });
+      talkers.push(second);
+      const refusals: string[] = [];
+      second.on('disconnected', (error) => refusals.push(error?.code ?? ''));
+      await waitFor('refusals', () => refusals.length >= 2);
+      expect(new Set(refusals)).toEqual(new Set(['AUDIO_ALREADY_RUNNING']));
+      second.close();
+      expect(replaced).toBe(false);
+      talkers.push(new Talker({ path, client: 'third', takeover: true }));
+      await waitFor('replacement', () => replaced);
+    } finally {
+      for (const talker of talkers) talker.close();
+    }
+  });
+
+  it('starts the output by itself when frames arrive', async () => {
+    const { output } = await daemon.waitForStatus(
+      'open device',
+      (status) => status.output.stream?.state === 'idle',
+    );
+    expect(output.stream?.framesReceived).toBe(0);
+    await daemon.bridge();
+    const status = await daemon.status();
+    expect(status.output.stream?.state).toBe('running');
+    expect((await daemon.outputCard.status()).playback.state).toBe('RUNNING');
+  });
+});
+
+describe('a bridge', () => {
+  it('goes on by itself after either pipeline was killed', async () => {
+    const daemon = await TestDaemon.start();
+    try {
+      const bridge = await daemon.bridge();
+      for (const direction of ['output', 'input'] as const) {
+        const { pid } = (await daemon.status())[direction];
+        process.kill(pid as number, 'SIGKILL');
+        await daemon.waitForStatus('death', (status) => status[direction].restarts > 0);
+        const frames = (await daemon.status()).output.stream?.framesReceived ?? 0;
+        await daemon.waitForStatus('audio', ({ output, input }) => {
+          const both = output.stream?.state === 'running' && input.stream?.state === 'running';
+          return both && (output.stream?.framesReceived ?? 0) > frames;
+        });
+      }
+      bridge.assertRunning();
+    } finally {
+      await daemon.stop();
+    }
+  });
+});

@@ -1,0 +1,82 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { directions } from '@kvm-audio/client';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+import { waitFor } from '../helpers/waitFor.js';
+
+/** A zombie counts as ended: nobody waits for it where its parent was killed. */
+function isRunning(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !/^ [ZX]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+  } catch {
+    return false;
+  }
+}
+
+describe('the supervisor', () => {
+  let daemon: TestDaemon;
+
+  beforeEach(async () => {
+    daemon = await TestDaemon.start();
+  });
+
+  afterEach(() => daemon.discard());
+
+  it.each(directions)(
+    'starts the %s pipeline again after kill -9, and says so',
+    async (direction) => {
+      const { pid } = (await daemon.status())[direction];
+      process.kill(pid as number, 'SIGKILL');
+      const status = await daemon.waitForStatus('restart', (now) => now[direction].restarts === 1);
+      expect(status[direction].lastExit).toBe('killed by SIGKILL');
+      const again = await daemon.waitForStatus(
+        'running pipeline',
+        (now) => now[direction].state === 'running',
+      );
+      expect(again[direction].pid).not.toBe(pid);
+      const other = direction === 'input' ? 'output' : 'input';
+      expect(again[other].restarts).toBe(0);
+      await daemon.stop();
+    },
+  );
+
+  it('waits longer before each further restart', async () => {
+    for (let death = 1; death <= 3; death++) {
+      const { input } = await daemon.waitForStatus('running', (s) => s.input.state === 'running');
+      process.kill(input.pid as number, 'SIGKILL');
+      await daemon.waitForStatus('death', (s) => s.input.pid !== input.pid);
+    }
+    await daemon.waitForStatus('running', (s) => s.input.state === 'running');
+    const delays = [...daemon.log.matchAll(/"delayMs":(\d+)/g)].map(([, ms]) => Number(ms));
+    expect(delays).toHaveLength(3);
+    delays.forEach((delayMs, n) => {
+      expect(delayMs).toBeGreaterThanOrEqual(0.9 * 200 * 2 ** n);
+      expect(delayMs).toBeLessThanOrEqual(1.1 * 200 * 2 ** n);
+    });
+    await daemon.stop();
+  });
+
+  it('replaces a pipeline that is stopped and sends no heartbeat', async () => {
+    const { pid } = (await daemon.status()).output;
+    process.kill(pid as number, 'SIGSTOP');
+    const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
+    expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 3500 ms');
+    await daemon.waitForStatus('running', (now) => now.output.state === 'running');
+    await daemon.stop();
+  });
+
+  it('leaves no orphan when it is killed with -9', async () => {
+    await daemon.bridge();
+    const status = await daemon.status();
+    const pids = directions.map((direction) => status[direction].pid as number);
+    expect(pids.every(isRunning)).toBe(true);
+    await daemon.kill();
+    await waitFor('end of both pipelines', () => !pids.some(isRunning));
+  });
+
+  it('stops cleanly while audio flows', async () => {
+    await daemon.bridge();
+    await daemon.stop();
+  });
+});
