@@ -1,5 +1,5 @@
-/** What the card played in place of a sample: nothing was there, or it waited for a start. */
-export const silence = 'silence';
+/** In place of a sample: the card played silence of its own. */
+export const silence = -(2 ** 31);
 
 type Slot = { pcm: Int16Array; offsetFrames: number; frames: number };
 type Options = {
@@ -12,24 +12,29 @@ type Options = {
   startSilenceFrames: number;
 };
 
+/** Longest simulation. */
+const framesMax = 30 * 48_000;
+
 /**
- * A playback ring and the card behind it, in virtual time: exact to the sample, with the rules of
- * the playback thread: a start with its silence, silence where it runs dry, one low-water call.
+ * A playback ring and the card behind it, in virtual time and exact to the sample, with the rules
+ * of the playback thread: silence at a start and where it runs dry, one low-water call at a time.
  */
 export class SimulatedCard {
-  /** One entry a played frame: the first channel's sample, or silence. */
-  readonly heard: (number | typeof silence)[] = [];
   onLowWater: () => void = () => undefined;
   readonly #options: Options;
   readonly #free: Slot[];
   readonly #ring: Slot[] = [];
-  #device: (number | typeof silence)[] = [];
+  /** Everything that went into the device, a first channel's sample or `silence` a frame. */
+  readonly #line = new Int32Array(framesMax);
+  #written = 0;
+  #played = 0;
   #nowFrames = 0;
   #streaming = 0;
   #ended = false;
   #told = true;
   #silenceFrames = 0;
-  #running = 0;
+  #inGap = false;
+  #underruns = 0;
 
   constructor(options: Options) {
     this.#options = options;
@@ -42,6 +47,16 @@ export class SimulatedCard {
 
   get nowUs(): number {
     return (this.#nowFrames * 1_000_000) / 48_000;
+  }
+
+  /** What was played since the first start, a value a frame. */
+  get heard(): Int32Array {
+    return this.#line.subarray(0, this.#played);
+  }
+
+  /** How often it ran dry while audio was expected. */
+  get underruns(): number {
+    return this.#underruns;
   }
 
   acquire(): Slot | undefined {
@@ -58,14 +73,13 @@ export class SimulatedCard {
     this.#ring.push(slot);
     this.#told = false;
     this.#ended = false;
-    if (this.#streaming === 0) {
-      this.#streaming = 1;
-      for (let i = 0; i < startSilenceFrames; i++) this.#device.push(silence);
-    }
+    if (this.#streaming === 1) return;
+    this.#streaming = 1;
+    this.#write(startSilenceFrames);
   }
 
-  queuedFrames(_nowUs: number): number {
-    return this.#ring.reduce((sum, { frames }) => sum + frames, this.#device.length);
+  queuedFrames(): number {
+    return this.#ring.reduce((sum, { frames }) => sum + frames, this.#written - this.#played);
   }
 
   endOfStream(): void {
@@ -76,54 +90,51 @@ export class SimulatedCard {
     return { silenceFrames: this.#silenceFrames, streaming: this.#streaming };
   }
 
-  /** How often it ran dry while audio was expected. */
-  get underruns(): number {
-    return this.#running;
-  }
-
-  /** Plays `frames`, a few at a time, so that its thread can fill in between. */
+  /** Time passes; a few frames at a step, as the thread looks at the device every so often. */
   advance(frames: number): void {
     this.#nowFrames += frames;
     if (this.#streaming === 0) return;
-    this.#fill();
-    this.heard.push(...this.#device.splice(0, frames));
-    this.#fill();
-    if (this.#ring.length === 0 && this.#ended) this.#finish();
-    else this.#coverGap();
-    this.#tellLowWater();
+    this.#feed();
+    this.#played = Math.min(this.#played + frames, this.#written);
+    this.#feed();
+    if (this.#ring.length === 0) this.#runDry();
+    if (!this.#told && this.queuedFrames() <= this.#options.lowWaterFrames) {
+      this.#told = true;
+      this.onLowWater();
+    }
   }
 
-  #fill(): void {
+  #feed(): void {
     const { bufferFrames, channels } = this.#options;
     let slot = this.#ring[0];
-    while (slot && this.#device.length + slot.frames <= bufferFrames) {
+    while (slot && this.#written - this.#played + slot.frames <= bufferFrames) {
       for (let i = 0; i < slot.frames; i++) {
-        this.#device.push(slot.pcm[(slot.offsetFrames + i) * channels] ?? 0);
+        this.#line[this.#written + i] = slot.pcm[(slot.offsetFrames + i) * channels] ?? 0;
       }
+      this.#written += slot.frames;
+      this.#inGap = false;
       this.#ring.shift();
       this.#free.push(slot);
       slot = this.#ring[0];
     }
   }
 
-  #finish(): void {
-    if (this.#device.length > 0) return;
-    this.#streaming = 0;
-  }
-
-  #coverGap(): void {
-    const { guardFrames } = this.#options;
-    if (this.#ring.length > 0 || this.#device.length > guardFrames) return;
-    if (this.#device.at(-1) !== silence) this.#running += 1;
-    while (this.#device.length <= guardFrames) {
-      this.#device.push(silence);
-      this.#silenceFrames += 1;
+  #runDry(): void {
+    const left = this.#written - this.#played;
+    if (this.#ended) {
+      if (left === 0) this.#streaming = 0;
+      return;
     }
+    const missing = this.#options.guardFrames + 1 - left;
+    if (missing <= 0) return;
+    if (!this.#inGap) this.#underruns += 1;
+    this.#inGap = true;
+    this.#write(missing);
+    this.#silenceFrames += missing;
   }
 
-  #tellLowWater(): void {
-    if (this.#told || this.queuedFrames(0) > this.#options.lowWaterFrames) return;
-    this.#told = true;
-    this.onLowWater();
+  #write(silenceFrames: number): void {
+    this.#line.fill(silence, this.#written, this.#written + silenceFrames);
+    this.#written += silenceFrames;
   }
 }

@@ -27,13 +27,24 @@ export function signalOf({ re, im }: Spectrum): Float64Array {
 function transform(spectrum: Spectrum): void {
   reverseBits(spectrum);
   const { length } = spectrum.re;
-  const cos = new Float64Array(length / 2);
-  const sin = new Float64Array(length / 2);
-  for (let i = 0; i < length / 2; i++) {
-    cos[i] = Math.cos((2 * Math.PI * i) / length);
-    sin[i] = -Math.sin((2 * Math.PI * i) / length);
-  }
+  const { cos, sin } = circleOf(length);
   for (let half = 1; half < length; half *= 2) butterflies(spectrum, half, cos, sin);
+}
+
+type Circle = { cos: Float64Array; sin: Float64Array };
+const circles = new Map<number, Circle>();
+
+/** Half a turn, clockwise, in `length` / 2 steps. */
+function circleOf(length: number): Circle {
+  let circle = circles.get(length);
+  if (circle) return circle;
+  circle = { cos: new Float64Array(length / 2), sin: new Float64Array(length / 2) };
+  for (let i = 0; i < length / 2; i++) {
+    circle.cos[i] = Math.cos((2 * Math.PI * i) / length);
+    circle.sin[i] = -Math.sin((2 * Math.PI * i) / length);
+  }
+  circles.set(length, circle);
+  return circle;
 }
 
 function butterflies(
@@ -65,7 +76,11 @@ function reverseBits({ re, im }: Spectrum): void {
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
     if (i >= j) continue;
-    [re[i], re[j]] = [re[j]!, re[i]!];
-    [im[i], im[j]] = [im[j]!, im[i]!];
+    const swapRe = re[i]!;
+    re[i] = re[j]!;
+    re[j] = swapRe;
+    const swapIm = im[i]!;
+    im[i] = im[j]!;
+    im[j] = swapIm;
   }
 }

@@ -38,7 +38,7 @@ export function likeness(reference: Signal, heard: Signal, limits: LikenessLimit
       const from = at + lag;
       const other = heardEnergy[from + stretchFrames]! - heardEnergy[from]!;
       const difference = own + other - 2 * product(reference, at, heard, from);
-      error = Math.min(error, difference / own);
+      if (difference < error * own) error = difference / own;
     }
     stretches.push({ at, error });
   }

@@ -3,8 +3,10 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+export type SocketFolder = { path(name: string): string; remove(): void };
+
 /** A folder for sockets whose path is short enough for sun_path, gone when `remove` is called. */
-export function makeSocketFolder(): { path(name: string): string; remove(): void } {
+export function makeSocketFolder(): SocketFolder {
   const folder = mkdtempSync(join(tmpdir(), 'ka-'));
   return {
     path: (name) => join(folder, name),
@@ -12,21 +14,18 @@ export function makeSocketFolder(): { path(name: string): string; remove(): void
   };
 }
 
-export type AcceptedPair = {
-  /** As a `pauseOnConnect` server accepted it: nobody has read from it. */
-  accepted: net.Socket;
-  /** A plain socket at the other end. */
-  peer: net.Socket;
-};
-
-/** Two ends of one Unix socket: the accepted end is for the code under test. */
-export async function socketPair(path: string): Promise<AcceptedPair> {
+/**
+ * Listens for one client, as our servers do: nobody reads before the socket is adopted.
+ * @returns once it listens; `socket` resolves with the accepted end.
+ */
+export async function listenForOne(path: string): Promise<{ socket: Promise<net.Socket> }> {
   const server = net.createServer({ pauseOnConnect: true });
-  const accepted = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+  const socket = new Promise<net.Socket>((resolve) => {
+    server.once('connection', (accepted) => {
+      server.close();
+      resolve(accepted);
+    });
+  });
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  const peer = net.connect({ path });
-  peer.on('error', () => undefined);
-  const pair = { accepted: await accepted, peer };
-  await new Promise((resolve) => server.close(resolve).unref() && resolve(undefined));
-  return pair;
+  return { socket };
 }

@@ -7,16 +7,19 @@ import type { TestDaemon } from './TestDaemon.js';
 const tailSeconds = 0.5;
 
 /**
- * Plays samples into the daemon's input card and records what its output card plays meanwhile.
+ * Plays samples, one part after the other, into the daemon's input card and records what its output card plays meanwhile.
  * Something has to bridge the two. The recording begins before the first sample comes out and
  * ends after the last one has.
  */
-export async function takeThrough(daemon: TestDaemon, pcm: Int16Array): Promise<Int16Array> {
+export async function takeThrough(
+  daemon: TestDaemon,
+  ...parts: readonly Int16Array[]
+): Promise<Int16Array> {
   const { rate, channels } = pcmFormat;
   const played = join(daemon.folder, 'played.raw');
   const tail = Buffer.alloc(2 * channels * Math.round(tailSeconds * rate));
-  const bytes = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
-  writeFileSync(played, Buffer.concat([bytes, tail]));
+  const bytes = parts.map((pcm) => Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+  writeFileSync(played, Buffer.concat([...bytes, tail]));
   const recording = await PcmRecording.start(daemon.outputCard, join(daemon.folder, 'heard.raw'));
   try {
     const xruns = (await daemon.inputCard.status()).playback.xruns;

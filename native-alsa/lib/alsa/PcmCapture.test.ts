@@ -95,7 +95,8 @@ test('setSlotFrames changes the length of the next slot, without a gap', async (
 });
 
 test('slots longer than the device’s buffer are filled bit for bit', async () => {
-  const recorder = await openCapture(card.device, { slotFrames: 2_880, bufferFrames: 2_400 });
+  const lengths = { slotFrames: 14_400, slotFramesMax: 14_400, slotCount: 4 };
+  const recorder = await openCapture(card.device, lengths);
   const played = pattern(9_600);
   await card.play(played);
   await until(() => find(joined(recorder.heard), played) >= 0);

@@ -158,7 +158,6 @@ test('queuedFrames() is what the card still has to play, to the sample', async (
     }
   }
   expect(Math.min(...errors)).toBeLessThanOrEqual(2);
-  expect(playback.counters().underruns).toBe(0);
 });
 
 test('queuedFrames() counts the start silence before the thread has begun', async () => {

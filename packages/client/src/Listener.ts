@@ -68,6 +68,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
         },
       },
     );
+    if (this.#reconnector.stopped) {
+      connection.end();
+      return;
+    }
     up = true;
     this.#connection = connection;
     if (welcome.stream) this.emit('connected', welcome.stream);

@@ -22,6 +22,10 @@ export class Reconnector {
     this.#onFailure = onFailure;
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   start(): void {
     void this.#try();
   }

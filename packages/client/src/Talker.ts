@@ -87,6 +87,10 @@ export class Talker extends EventEmitter<TalkerEvents> {
         },
       },
     );
+    if (this.#reconnector.stopped) {
+      connection.end();
+      return;
+    }
     up = true;
     this.#connection = connection;
     this.#sender = new PacketSender(connection);

@@ -60,9 +60,11 @@ export class ClientListener {
 
   /** Stops listening and closes every connection. Idempotent. */
   close(): void {
+    const ours = this.#server.listening;
     this.#server.close();
     for (const connection of this.#connections) connection.end();
-    rmSync(this.#options.path, { force: true });
+    // A listener that never got the path leaves it to whom it belongs.
+    if (ours) rmSync(this.#options.path, { force: true });
   }
 
   #accept(socket: net.Socket): void {

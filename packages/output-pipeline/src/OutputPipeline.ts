@@ -177,7 +177,7 @@ export class OutputPipeline implements Pipeline {
   #onSourceGone(connection: Connection): void {
     if (this.#source !== connection) return;
     this.#source = undefined;
-    this.#player?.end();
+    this.#player?.end(monotonicUs());
     this.#context.log.info('source gone');
   }
 

@@ -50,6 +50,8 @@ const windowUs = { first: 200_000, later: 1_000_000 };
 const firstWindows = 3;
 /** Cross-fade over a cut. */
 const blendFrames = 5 * framesPerMs;
+/** The longest Opus frame: the ring's slots hold no more, a longer packet is refused. */
+const packetFramesMax = 60 * framesPerMs;
 /** Decoded audio never runs further ahead than this over the target; the rest waits as packets. */
 const aheadFrames = 60 * framesPerMs;
 
@@ -91,7 +93,7 @@ export class Player {
 
   onPacket(packet: AudioPacket, nowUs: number): void {
     const frames = packetFrames(packet.payload, mediaRate);
-    if (frames === undefined) {
+    if (frames === undefined || frames > packetFramesMax) {
       this.#counters.drops.decode_error += 1;
       return;
     }
@@ -108,10 +110,11 @@ export class Player {
   }
 
   /** The source has ended: what is queued is played, then the device rests. */
-  end(): void {
+  end(nowUs: number): void {
     this.#followSilence();
-    while (this.#playStep(this.#jitter.next(true), 0)) {
-      if (this.#jitter.queuedFrames === 0) break;
+    let more = true;
+    while (more && this.#jitter.queuedFrames > 0) {
+      more = this.#playStep(this.#jitter.next(true), nowUs);
     }
     this.rest();
   }
@@ -136,7 +139,7 @@ export class Player {
     const { targetFrames, lowWaterFrames } = this.#options;
     for (;;) {
       const fill = this.#sink.queuedFrames(nowUs);
-      if (fill > targetFrames + aheadFrames) return;
+      if (fill > targetFrames + aheadFrames || !this.#sink.acquire()) return;
       const urgent = fill <= lowWaterFrames && this.#sink.counters().streaming !== 0;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
@@ -176,13 +179,21 @@ export class Player {
   }
 
   #conceal(step: PlayoutStep, slot: PcmSlot): void {
-    if (step.action === 'fec' && step.packet) {
-      this.#decoder.decodeFec(step.packet.payload, step.frames, slot.pcm);
-    } else {
+    if (step.action !== 'fec' || !step.packet || !this.#decodeFec(step.packet, step, slot)) {
       this.#decoder.conceal(step.frames, slot.pcm);
     }
     this.#counters.concealedFrames += slot.frames;
     this.#sink.commit(slot);
+  }
+
+  /** @returns false where the packet is broken; its own decoding will count that. */
+  #decodeFec(packet: PacketSlot, step: PlayoutStep, slot: PcmSlot): boolean {
+    try {
+      this.#decoder.decodeFec(packet.payload, step.frames, slot.pcm);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** A new timeline in a running stream starts with its margin, as a new stream does. */

@@ -67,7 +67,7 @@ export class PacketSender {
     this.#slots[this.#index(this.#inFlight + this.#waiting)] = slot;
     this.#waiting += 1;
     this.#waitingMs += slot.durationMs;
-    while (this.#waiting > 1 && this.#waitingMs > this.#queueMsMax) this.#dropOldest();
+    while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) this.#dropOldest();
     this.#pump(nowMs);
   }
 
@@ -79,6 +79,11 @@ export class PacketSender {
 
   #index(offset: number): number {
     return (this.#first + offset) % this.#slots.length;
+  }
+
+  /** The newest packet stays, however long it is. */
+  #isTooLong(): boolean {
+    return this.#waiting > 1 && this.#waitingMs > this.#queueMsMax;
   }
 
   #dropOldest(): void {

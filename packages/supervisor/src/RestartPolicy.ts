@@ -30,6 +30,7 @@ export class RestartPolicy {
   readonly #random: () => number;
   readonly #restartsAtMs: number[] = [];
   #doublings = 0;
+  #failed = false;
 
   constructor(limits: RestartLimits = restartLimits, random: () => number = Math.random) {
     this.#limits = limits;
@@ -44,12 +45,15 @@ export class RestartPolicy {
     const stable = ranMs >= limits.stableMs;
     if (stable) {
       this.#doublings = 0;
+      this.#failed = false;
       this.#restartsAtMs.length = 0;
     }
     while ((this.#restartsAtMs[0] ?? nowMs) < nowMs - limits.failedWindowMs) {
       this.#restartsAtMs.shift();
     }
-    if (this.#restartsAtMs.length >= limits.failedRestarts) {
+    if (this.#failed || this.#restartsAtMs.length >= limits.failedRestarts) {
+      // Until it has run stably: the slow tries themselves would soon empty the window.
+      this.#failed = true;
       return { delayMs: limits.failedRetryMs, failed: true };
     }
     this.#restartsAtMs.push(nowMs);

@@ -10,10 +10,15 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
+/** As JSON, but for the numbers that it does not have: TOML knows nan and inf. */
+function show(value: unknown): string | undefined {
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
+}
+
 /** One line a mistake: the key, its value, and what it may be. */
 function describe(issue: z.core.$ZodIssue, root: unknown): string {
   const key = issue.path.join('.');
-  const value = JSON.stringify(valueAt(root, issue.path));
+  const value = show(valueAt(root, issue.path));
   switch (issue.code) {
     case 'unrecognized_keys': {
       const keys = issue.keys.map((name) => (key ? `${key}.${name}` : name));

@@ -1,0 +1,156 @@
+import type { DaemonStatus, PipelineReport, PipelineStatus } from '@kvm-audio/client';
+import { formatStatus, formatStatusLine, formatTable } from './formatStatus.js';
+
+const drops = {
+  capture_ring_full: 0,
+  pool_empty: 0,
+  encode_error: 0,
+  send_queue_full: 0,
+  late_packet: 0,
+  duplicate_packet: 0,
+  jitter_overflow: 0,
+  decode_error: 0,
+  playback_ring_full: 0,
+};
+
+const report: PipelineReport = {
+  state: 'running',
+  reason: null,
+  device: 'hw:UAC2Gadget',
+  format: {
+    codec: 'opus',
+    level: 'medium',
+    rate: 48_000,
+    channels: 2,
+    frameMs: 20,
+    bitrate: 96_000,
+    application: 'audio',
+    maxPacketBytes: 4_096,
+    lookaheadSamples: 312,
+    clock: 'monotonic',
+  },
+  clients: 1,
+  framesReceived: 10,
+  packetsSent: 0,
+  bytes: 1_000,
+  drops,
+  concealedMs: 0,
+  underruns: 3,
+  xruns: 2,
+  latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },
+};
+
+function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
+  return {
+    direction: 'output',
+    pid: 101,
+    state: 'running',
+    restarts: 0,
+    lastExit: null,
+    retryAfterMs: null,
+    level: 'medium',
+    stream: report,
+    ...changed,
+  };
+}
+
+function status(output: Partial<PipelineStatus>, input: Partial<PipelineStatus>): DaemonStatus {
+  return {
+    pid: 100,
+    version: '0.1.0',
+    uptimeMs: 3_723_999,
+    output: pipeline(output),
+    input: pipeline({ direction: 'input', ...input }),
+  };
+}
+
+describe('a table', () => {
+  test('has columns as wide as their widest cell, with numbers to the right', () => {
+    expect(
+      formatTable(
+        [
+          ['A', 'NUMBER', 'C'],
+          ['long', '7', ''],
+        ],
+        [1],
+      ),
+    ).toBe('A     NUMBER  C\nlong       7');
+  });
+
+  test('of nothing is nothing', () => {
+    expect(formatTable([], [])).toBe('');
+  });
+});
+
+describe('the status', () => {
+  test('is a title and a table where all is well', () => {
+    const text = formatStatus(status({}, { stream: { ...report, state: 'idle' }, pid: 2 }));
+    expect(text).toBe(
+      [
+        'kvm-audiod 0.1.0, pid 100, up 01:02:03',
+        '',
+        'PIPELINE  STATE    PID  RESTARTS  LEVEL   BITRATE  LATENCY ms p50/p99  DROPS  UNDERRUNS  XRUNS  CLIENTS  DEVICE',
+        'output    running  101         0  medium  96 kbps           36.5/38.3      0          3      2        1  hw:UAC2Gadget',
+        'input     idle       2         0  medium  96 kbps           36.5/38.3      0          3      2        1  hw:UAC2Gadget',
+      ].join('\n'),
+    );
+  });
+
+  test('has dashes where a pipeline has no process', () => {
+    const down = { pid: null, state: 'failed', stream: null, restarts: 10 } as const;
+    const lines = formatStatus(status(down, {})).split('\n');
+    expect(lines[3]?.split(/ +/)).toEqual([
+      'output',
+      'failed',
+      '-',
+      '10',
+      'medium',
+      '-',
+      '-',
+      '0',
+      '0',
+      '0',
+      '0',
+      '-',
+    ]);
+  });
+
+  test('has remarks for a reason, a death, a next try and each place of drops', () => {
+    const degraded = { ...report, reason: 'no such device', drops: { ...drops, late_packet: 4 } };
+    const dead = {
+      state: 'backoff',
+      pid: null,
+      lastExit: 'killed by SIGKILL',
+      retryAfterMs: 400,
+      stream: null,
+    } as const;
+    const text = formatStatus(status({ stream: degraded }, dead));
+    expect(text.split('\n').slice(5)).toEqual([
+      '',
+      'output: no such device',
+      'output: dropped at late_packet: 4',
+      'input: last end: killed by SIGKILL',
+      'input: next try in 400 ms',
+    ]);
+  });
+
+  test('adds up the drops of all places', () => {
+    const lossy = { ...report, drops: { ...drops, late_packet: 4, pool_empty: 5 } };
+    expect(formatStatusLine(status({ stream: lossy }, {}))).toContain('drops 9');
+  });
+
+  test('counts hours beyond a day', () => {
+    const old = { ...status({}, {}), uptimeMs: 100 * 3_600_000 + 59_000 };
+    expect(formatStatus(old)).toContain('up 100:00:59');
+  });
+});
+
+describe('the status in one line', () => {
+  test('is short, with a dash where nothing was measured', () => {
+    const quiet = { ...report, latency: { ...report.latency, count: 0 } };
+    expect(formatStatusLine(status({}, { stream: quiet, restarts: 2 }))).toBe(
+      'output running medium 96 kbps 36.5/38.3 ms drops 0 restarts 0 | ' +
+        'input running medium 96 kbps - ms drops 0 restarts 2',
+    );
+  });
+});

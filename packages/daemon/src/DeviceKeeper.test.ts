@@ -1,0 +1,211 @@
+import { type DeviceEvents, type DeviceFailure, DeviceKeeper } from './DeviceKeeper.js';
+import { createLog } from './log.js';
+
+type Negotiated = { rate: number };
+
+class FakeDevice {
+  readonly events: DeviceEvents<Negotiated>;
+  closed = false;
+  #joined: (how: 'joined' | 'abandoned') => void = () => undefined;
+
+  constructor(events: DeviceEvents<Negotiated>) {
+    this.events = events;
+  }
+
+  close(): Promise<'joined' | 'abandoned'> {
+    this.closed = true;
+    return new Promise((resolve) => {
+      this.#joined = resolve;
+    });
+  }
+
+  /** Its thread has ended. */
+  join(how: 'joined' | 'abandoned' = 'joined'): void {
+    this.#joined(how);
+  }
+}
+
+const gone = Object.assign(new Error('no such device'), {
+  code: 'ALSA_DEVICE_GONE',
+  errnoName: 'ENODEV',
+  deviceGone: true,
+  retryable: true,
+}) as DeviceFailure;
+
+function bench() {
+  const devices: FakeDevice[] = [];
+  const lines: string[] = [];
+  const owner = { onOpened: jest.fn(), onWake: jest.fn(), onLost: jest.fn() };
+  const keeper = new DeviceKeeper<FakeDevice, Negotiated>(
+    (events) => {
+      const device = new FakeDevice(events);
+      devices.push(device);
+      return device;
+    },
+    owner,
+    createLog('test', 'info', (line) => lines.push(line)),
+  );
+  return { keeper, devices, lines, owner };
+}
+
+/** Runs what promises have ready. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+}
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+describe('a device keeper', () => {
+  test('opens one device, and tells when it is open', async () => {
+    const { keeper, devices, owner } = bench();
+    keeper.start();
+    keeper.start();
+    await settle();
+    expect(devices).toHaveLength(1);
+    expect(keeper.device).toBeUndefined();
+    devices[0]?.events.opened({ rate: 48_000 });
+    expect(keeper.device).toBe(devices[0]);
+    expect(owner.onOpened).toHaveBeenCalledWith(devices[0], { rate: 48_000 });
+    devices[0]?.events.wake();
+    expect(owner.onWake).toHaveBeenCalledTimes(1);
+  });
+
+  test('closes a lost device, and opens another 100 ms later, once the first has ended', async () => {
+    const { keeper, devices, owner } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000 });
+    devices[0]?.events.failed(gone);
+    expect(keeper.device).toBeUndefined();
+    expect(devices[0]?.closed).toBe(true);
+    expect(owner.onLost).toHaveBeenCalledWith(gone);
+    await jest.advanceTimersByTimeAsync(500);
+    expect(devices).toHaveLength(1);
+    devices[0]?.join();
+    await settle();
+    expect(devices).toHaveLength(2);
+  });
+
+  test('tries ten times a second for half a minute, then once a second, for ever', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    async function failFor(durationMs: number): Promise<number> {
+      const before = devices.length;
+      for (let passed = 0; passed < durationMs; passed += 100) {
+        const device = devices.at(-1);
+        if (device && !device.closed) {
+          device.events.failed(gone);
+          device.join();
+        }
+        await jest.advanceTimersByTimeAsync(100);
+      }
+      return devices.length - before;
+    }
+    expect(await failFor(29_000)).toBe(290);
+    await failFor(2_000);
+    expect(await failFor(600_000)).toBeLessThanOrEqual(601);
+    expect(await failFor(60_000)).toBeGreaterThanOrEqual(54);
+  });
+
+  test('tries briskly again after it was open in between', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.failed(gone);
+    devices[0]?.join();
+    await jest.advanceTimersByTimeAsync(100);
+    await jest.advanceTimersByTimeAsync(60_000);
+    devices[1]?.events.opened({ rate: 48_000 });
+    devices[1]?.events.failed(gone);
+    devices[1]?.join();
+    await jest.advanceTimersByTimeAsync(100);
+    expect(devices).toHaveLength(3);
+  });
+
+  test('hears nothing of a device that it has given up', async () => {
+    const { keeper, devices, owner } = bench();
+    keeper.start();
+    await settle();
+    const first = devices[0];
+    first?.events.failed(gone);
+    first?.events.opened({ rate: 1 });
+    first?.events.wake();
+    first?.events.failed(gone);
+    expect(owner.onOpened).not.toHaveBeenCalled();
+    expect(owner.onWake).not.toHaveBeenCalled();
+    expect(owner.onLost).toHaveBeenCalledTimes(1);
+  });
+
+  test('stops: closes the device, waits for its end, tries nothing more', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000 });
+    let stopped = false;
+    void keeper.stop().then(() => {
+      stopped = true;
+    });
+    await settle();
+    expect(devices[0]?.closed).toBe(true);
+    expect(stopped).toBe(false);
+    devices[0]?.join();
+    await settle();
+    expect(stopped).toBe(true);
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(devices).toHaveLength(1);
+    await keeper.stop();
+  });
+
+  test('stops while it waits for the next try', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.failed(gone);
+    devices[0]?.join();
+    await keeper.stop();
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(devices).toHaveLength(1);
+  });
+
+  test('started again while the old device is still closing opens one, after its end', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000 });
+    void keeper.stop();
+    keeper.start();
+    await settle();
+    expect(devices).toHaveLength(1);
+    devices[0]?.join();
+    await settle();
+    expect(devices).toHaveLength(2);
+  });
+
+  test('stopped and started while it waits for the next try opens one', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.failed(gone);
+    devices[0]?.join();
+    void keeper.stop();
+    keeper.start();
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(devices).toHaveLength(2);
+  });
+
+  test('says so when a device’s thread hangs and is left behind', async () => {
+    const { keeper, devices, lines } = bench();
+    keeper.start();
+    await settle();
+    const stopped = keeper.stop();
+    devices[0]?.join('abandoned');
+    await stopped;
+    expect(lines.join()).toContain('hangs');
+  });
+});

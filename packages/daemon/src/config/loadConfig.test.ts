@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exitCodes, FatalError } from '../exitCodes.js';
+import { checkConfig, loadConfig } from './loadConfig.js';
+import { configSchema } from './schema.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'ka-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function fatalOf(run: () => unknown): FatalError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof FatalError) return error;
+    throw error;
+  }
+  throw new Error('it was taken');
+}
+
+function fileOf(text: string): string {
+  const path = join(folder, 'config.toml');
+  writeFileSync(path, text);
+  return path;
+}
+
+const sections = ['output', 'input', 'codec', 'realtime', 'log'] as const;
+
+describe('a configuration', () => {
+  test('may be empty: every key has a default or needs none', () => {
+    const config = checkConfig({}, 'defaults');
+    expect(Object.keys(config)).toEqual([...sections]);
+    expect(config).toEqual(loadConfig(undefined));
+    expect(config.output).toMatchObject({ device: 'auto', quality: 'medium', targetMs: 10 });
+    expect(config.input).toMatchObject({ profile: 'microphone', keepOpen: false, lingerMs: 5_000 });
+  });
+
+  test('has defaults that it takes itself', () => {
+    const config = checkConfig({}, 'defaults');
+    expect(checkConfig(JSON.parse(JSON.stringify(config)), 'again')).toEqual(config);
+  });
+
+  test('says of each key what it means', () => {
+    for (const section of Object.values(configSchema.shape)) {
+      const fields = Object.entries(section.def.innerType.shape);
+      expect(fields.length).toBeGreaterThan(0);
+      for (const [key, field] of fields) {
+        expect([key, field.description?.length ?? 0]).toEqual([key, expect.any(Number)]);
+        expect(field.description).toBeTruthy();
+      }
+    }
+  });
+
+  test('is frozen through and through', () => {
+    const config = checkConfig({ output: { device: 'hw:1' } }, 'x');
+    expect(Object.isFrozen(config)).toBe(true);
+    for (const section of sections) expect(Object.isFrozen(config[section])).toBe(true);
+    expect(() => Object.assign(config.output, { device: 'hw:2' })).toThrow(TypeError);
+  });
+
+  test('is read from a TOML file', () => {
+    const path = fileOf(
+      '[output]\ndevice = "hw:UAC2Gadget"\nframeMs = 2.5\n[log]\nlevel = "debug"\n',
+    );
+    const config = loadConfig(path);
+    expect(config.output).toMatchObject({ device: 'hw:UAC2Gadget', frameMs: 2.5 });
+    expect(config.log.level).toBe('debug');
+    expect(config.input).toEqual(checkConfig({}, 'x').input);
+  });
+
+  test.each([
+    ['output', { targetMs: 3 }],
+    ['output', { targetMs: 500 }],
+    ['output', { periodMs: 1 }],
+    ['input', { bufferMs: 1_000 }],
+    ['input', { frameMs: 60 }],
+    ['input', { lingerMs: 0 }],
+    ['codec', { complexity: 0 }],
+    ['codec', { complexity: 10, expectedLossPercent: 100 }],
+    ['realtime', { fifoPriority: 0, niceness: -20 }],
+    ['realtime', { fifoPriority: 10, niceness: 19 }],
+  ])('takes the bounds themselves: %s %o', (section, fields) => {
+    expect(checkConfig({ [section]: fields }, 'x')).toMatchObject({ [section]: fields });
+  });
+});
+
+describe('a mistake in it', () => {
+  test.each([
+    [{ output: { targetMs: 2.9 } }, 'output.targetMs = 2.9: must be at least 3'],
+    [{ output: { targetMs: 501 } }, 'output.targetMs = 501: must be at most 500'],
+    [{ output: { channels: 3 } }, 'output.channels = 3: must be at most 2'],
+    [{ output: { channels: 1.5 } }, 'output.channels = 1.5: must be of type int'],
+    [{ output: { periodMs: '5' } }, 'output.periodMs = "5": must be of type number'],
+    [
+      { output: { quality: 'best' } },
+      'output.quality = "best": must be one of low, medium, high, ultra',
+    ],
+    [{ output: { frameMs: 30 } }, 'output.frameMs = 30: must be one of 2.5, 5, 10, 20, 40, 60'],
+    [{ input: { keepOpen: 'yes' } }, 'input.keepOpen = "yes": must be of type boolean'],
+    [
+      { input: { profile: 'music' } },
+      'input.profile = "music": must be one of microphone, program',
+    ],
+    [{ codec: { complexity: 11 } }, 'codec.complexity = 11: must be at most 10'],
+    [{ codec: { expectedLossPercent: -1 } }, 'codec.expectedLossPercent = -1: must be at least 0'],
+    [{ realtime: { fifoPriority: 99 } }, 'realtime.fifoPriority = 99: must be at most 10'],
+    [{ log: { level: 3 } }, 'log.level = 3: must be one of error, warn, info, debug, trace'],
+    [{ output: 'loud' }, 'output = "loud": must be of type object'],
+    [{ output: { volume: 5 } }, 'unknown key output.volume'],
+    [{ outptu: {} }, 'unknown key outptu'],
+  ])('%o is one line with file, key, value and bound', (raw, text) => {
+    const error = fatalOf(() => checkConfig(raw, '/etc/kvm.toml'));
+    expect(error.message).toBe(`/etc/kvm.toml: ${text}`);
+    expect(error.exitCode).toBe(exitCodes.configuration);
+  });
+
+  test('is told with all others, on one line', () => {
+    const raw = { output: { targetMs: 1, x: 1, y: 2 }, input: { bufferMs: 4 } };
+    const { message } = fatalOf(() => checkConfig(raw, 'f'));
+    expect(message).toBe(
+      'f: output.targetMs = 1: must be at least 3; unknown key output.x, output.y; ' +
+        'input.bufferMs = 4: must be at least 5',
+    );
+  });
+
+  test('of a file names the file', () => {
+    const path = fileOf('[output]\ntargetMs = 1\n');
+    expect(fatalOf(() => loadConfig(path)).message).toBe(
+      `${path}: output.targetMs = 1: must be at least 3`,
+    );
+  });
+
+  test('that is no TOML is one line with file, line and column', () => {
+    const path = fileOf('[output]\ntargetMs = \n');
+    const error = fatalOf(() => loadConfig(path));
+    expect(error.message).toMatch(/config\.toml:2:\d+: not TOML: /);
+    expect(error.message).not.toContain('\n');
+    expect(error.exitCode).toBe(exitCodes.configuration);
+  });
+
+  test.each([
+    ['is missing', join(folder, 'missing.toml'), 'ENOENT'],
+    ['is a folder', folder, 'EISDIR'],
+  ])('is a file that %s', (_, path, code) => {
+    const error = fatalOf(() => loadConfig(path));
+    expect(error.message).toBe(`${path}: cannot be read (${code})`);
+    expect(error.exitCode).toBe(64);
+  });
+
+  test.each(['nan', 'inf', '-inf'])('is named with its value where that is %s', (value) => {
+    const path = fileOf(`[output]\ntargetMs = ${value}\n`);
+    expect(fatalOf(() => loadConfig(path)).message.toLowerCase()).toContain(value);
+  });
+});

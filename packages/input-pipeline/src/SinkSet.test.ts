@@ -1,0 +1,137 @@
+import net from 'node:net';
+import { FramePool, PacketSlot, packetSlotBytes } from '@kvm-audio/audio';
+import {
+  AudioPacketReader,
+  Connection,
+  isAudioPacket,
+  limits,
+  ReceiveBuffer,
+} from '@kvm-audio/protocol';
+import { listenForOne, makeSocketFolder } from '../../../test/helpers/socketFolder.js';
+import { until } from '../../../test/helpers/until.js';
+import { SinkSet } from './SinkSet.js';
+
+const folder = makeSocketFolder();
+const open: { destroy(): void }[] = [];
+afterEach(() => {
+  for (const end of open) end.destroy();
+  open.length = 0;
+});
+afterAll(() => folder.remove());
+let sockets = 0;
+
+/** A pool for one slow sink and some that are quick, as the pipeline sizes its own. */
+const pool = new FramePool('packets', { sinks: 20 }, packetSlotBytes, (b) => new PacketSlot(b));
+
+type Sink = { connection: Connection; peer: net.Socket; seqs: number[]; others: number };
+
+async function sinkOf(set: SinkSet): Promise<Sink> {
+  const path = folder.path(`${sockets++}`);
+  const { socket } = await listenForOne(path);
+  const peer = net.connect({ path });
+  peer.on('error', () => undefined);
+  const connection = new Connection(
+    { accepted: await socket },
+    {
+      onRequest: () => null,
+      onNotification: () => undefined,
+      onPacket: () => undefined,
+      onClose: () => set.remove(connection),
+    },
+  );
+  const sink: Sink = { connection, peer, seqs: [], others: 0 };
+  const receive = new ReceiveBuffer();
+  const reader = new AudioPacketReader();
+  peer.on('data', (chunk) =>
+    receive.feed(chunk, (bytes, start, end) => {
+      if (isAudioPacket(bytes, start, end)) sink.seqs.push(reader.read(bytes, start, end).seq);
+      else sink.others += 1;
+    }),
+  );
+  open.push(connection, peer);
+  set.add(connection);
+  return sink;
+}
+
+/** As the pipeline does it: acquire, seal, send, release. @returns false where the pool is empty. */
+function send(set: SinkSet, seq: number): boolean {
+  const slot = pool.acquire();
+  if (!slot) return false;
+  slot.seq = seq;
+  slot.frames = 960;
+  slot.captureTimeUs = undefined;
+  slot.setPayload(limits.packetPayloadBytesMax);
+  slot.seal();
+  set.send(slot);
+  slot.release();
+  return true;
+}
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+describe('a set of sinks', () => {
+  test('sends each packet to each, from one slot', async () => {
+    const set = new SinkSet();
+    const sinks = [await sinkOf(set), await sinkOf(set), await sinkOf(set)];
+    expect(set.size).toBe(3);
+    send(set, 0);
+    expect(pool.stats().inUse).toBe(1);
+    for (let seq = 1; seq < 50; seq++) {
+      send(set, seq);
+      await until(() => pool.stats().inUse === 0);
+    }
+    await until(() => sinks.every(({ seqs }) => seqs.length === 50));
+    for (const { seqs } of sinks) expect(seqs).toEqual(numbers(50));
+    expect(set.totals()).toEqual({ sent: 150, dropped: 0 });
+    pool.assertAllHome();
+  });
+
+  test('lets a sink that does not read lose its own packets, and no other', async () => {
+    const set = new SinkSet();
+    const [slow, quick] = [await sinkOf(set), await sinkOf(set)];
+    slow.peer.pause();
+    for (let seq = 0; seq < 300; seq++) {
+      expect(send(set, seq)).toBe(true);
+      await until(() => quick.seqs.length === seq + 1);
+    }
+    expect(quick.seqs).toEqual(numbers(300));
+    expect(set.totals().dropped).toBeGreaterThan(100);
+    expect(pool.stats().peak).toBeLessThanOrEqual(14);
+    slow.peer.resume();
+    await until(() => slow.seqs.at(-1) === 299);
+    expect(slow.seqs.length).toBe(300 - set.totals().dropped);
+    await until(() => pool.stats().inUse === 0);
+  });
+
+  test('gets the slots back of a sink that dies with a full queue, and keeps its counts', async () => {
+    const set = new SinkSet();
+    const dying = await sinkOf(set);
+    dying.peer.pause();
+    for (let seq = 0; seq < 100; seq++) {
+      send(set, seq);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(pool.stats().inUse).toBeGreaterThan(0);
+    dying.peer.destroy();
+    await until(() => set.size === 0);
+    await until(() => pool.stats().inUse === 0);
+    const after = set.totals();
+    expect(after.sent + after.dropped).toBe(100);
+    set.remove(dying.connection);
+    expect(set.totals()).toEqual(after);
+  });
+
+  test('tells all what is to be told', async () => {
+    const set = new SinkSet();
+    const sinks = [await sinkOf(set), await sinkOf(set)];
+    set.notify('format.changed', {});
+    await until(() => sinks.every(({ others }) => others === 1));
+  });
+
+  test('without sinks is content', () => {
+    const set = new SinkSet();
+    send(set, 0);
+    expect(set.totals()).toEqual({ sent: 0, dropped: 0 });
+    pool.assertAllHome();
+  });
+});

@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { PipelineReport } from '@kvm-audio/protocol';
+import { inRepository } from '../helpers/repository.js';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+import { TestProcess } from '../helpers/TestProcess.js';
+import { VirtualCard } from '../helpers/VirtualCard.js';
+import { waitFor } from '../helpers/waitFor.js';
+import { type Setting, yardstickArgs } from './settings.js';
+
+/** Events that a subject itself counted since it started. */
+export type Counters = { underruns: number; xruns: number; concealedMs: number; dropped: number };
+
+/** What is measured: it carries sound from the input card to the output card. */
+export interface Subject {
+  readonly folder: string;
+  readonly inputCard: VirtualCard;
+  readonly outputCard: VirtualCard;
+  /** Its processes by name. */
+  readonly pids: Readonly<Record<string, number>>;
+  /** @returns undefined where it cannot say before its end. */
+  counters(): Promise<Counters | undefined>;
+  /** @returns what it counts only at its end. */
+  stop(): Promise<Counters | undefined>;
+}
+
+export type SubjectName = 'kvm-audio' | 'yardstick';
+
+export const startSubject: Record<SubjectName, (setting: Setting) => Promise<Subject>> = {
+  'kvm-audio': startProgram,
+  yardstick: startYardstick,
+};
+
+async function startProgram({ level, frameMs, application }: Setting): Promise<Subject> {
+  const apart = {
+    ...(frameMs === undefined ? {} : { frameMs }),
+    ...(application === undefined ? {} : { application }),
+  };
+  const daemon = await TestDaemon.start({
+    config: {
+      input: { profile: 'program', quality: level, ...apart },
+      output: { quality: level, ...apart },
+    },
+  });
+  try {
+    const bridge = await daemon.bridge();
+    const { output, input } = await daemon.status();
+    return {
+      folder: daemon.folder,
+      inputCard: daemon.inputCard,
+      outputCard: daemon.outputCard,
+      pids: {
+        supervisor: daemon.pid,
+        input: input.pid ?? 0,
+        output: output.pid ?? 0,
+        bridge: bridge.pid,
+      },
+      counters: () => freshCounters(daemon),
+      stop: async () => {
+        await daemon.stop();
+        return undefined;
+      },
+    };
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+}
+
+/** From reports that both pipelines make from now on. */
+async function freshCounters(daemon: TestDaemon): Promise<Counters> {
+  const { output, input } = await daemon.status();
+  const seen = [output.stream, input.stream].map((stream) => stream?.framesReceived ?? 0);
+  const fresh = await daemon.waitForStatus(
+    'new report of both pipelines',
+    (status) =>
+      (status.output.stream?.framesReceived ?? 0) > (seen[0] ?? 0) &&
+      (status.input.stream?.framesReceived ?? 0) > (seen[1] ?? 0),
+  );
+  const reports = [fresh.output.stream, fresh.input.stream] as PipelineReport[];
+  const sum = (count: (report: PipelineReport) => number): number =>
+    reports.reduce((total, report) => total + count(report), 0);
+  return {
+    underruns: sum(({ underruns }) => underruns),
+    xruns: sum(({ xruns }) => xruns),
+    concealedMs: sum(({ concealedMs }) => concealedMs),
+    dropped: sum(({ drops }) => Object.values(drops).reduce((a, b) => a + b, 0)),
+  };
+}
+
+async function startYardstick(setting: Setting): Promise<Subject> {
+  const folder = mkdtempSync('/dev/shm/kvma-');
+  const inputCard = new VirtualCard('a', `${folder}/cards`);
+  const outputCard = new VirtualCard('b', `${folder}/cards`);
+  const command = inRepository('native-alsa/build/bench/yardstick');
+  const args = [inputCard.pcm, outputCard.pcm, ...yardstickArgs(setting)];
+  const process = new TestProcess('yardstick', command, args, inputCard.env);
+  const [, capture, playback] = await waitFor('ready yardstick', () => {
+    process.assertRunning();
+    return /ready (\d+) (\d+)/.exec(process.output) ?? undefined;
+  });
+  await waitFor('yardstick that plays', async () => {
+    process.assertRunning();
+    return (await outputCard.status()).playback.state === 'RUNNING';
+  });
+  return {
+    folder,
+    inputCard,
+    outputCard,
+    pids: { capture: Number(capture), playback: Number(playback) },
+    counters: async () => undefined,
+    stop: async () => {
+      await process.stop();
+      rmSync(folder, { recursive: true, force: true });
+      const count = (name: string): number =>
+        Number(new RegExp(`${name}=(\\d+)`).exec(process.output)?.[1]);
+      const xruns = count('underruns') + count('overruns');
+      return { underruns: count('underruns'), xruns, concealedMs: 0, dropped: 0 };
+    },
+  };
+}

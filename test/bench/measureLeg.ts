@@ -1,0 +1,179 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { PcmRecording, playOn } from '../helpers/PcmRecording.js';
+import { mixDown, splitChannels } from '../helpers/signal.js';
+import type { CardStatus } from '../helpers/VirtualCard.js';
+import { ChirpFinder, chirpEveryFrames, makeChirpTrack } from './chirps.js';
+import { cpuMs, type Memory, memory } from './processUsage.js';
+import type { Counters, Subject } from './Subject.js';
+import type { Witness } from './Witness.js';
+
+const rate = 48_000;
+/** Before anything is counted: starts, first frames, the first corrections of the margin. */
+const warmUpSeconds = 3;
+/** After the measured time, for the last look at the counters; the player is stopped then. */
+const spareSeconds = 10;
+/** So much exact silence under music is a gap. */
+const gapFramesMin = 48;
+
+export type Gap = { fromUs: number; untilUs: number; machineWasBad: boolean };
+
+export type Leg = {
+  seconds: number;
+  /** Of each chirp that was found, in the order of time. */
+  latenciesMs: number[];
+  lostChirps: number;
+  /** Silence that was heard where sound was due. */
+  gaps: Gap[];
+  /** The card's own under- and overruns, both cards. */
+  cardXruns: number;
+  /** What the subject itself counted; undefined where it says so only at its end. */
+  counted: Counters | undefined;
+  /** Per process, in percent of one core. */
+  cpuPercent: Record<string, number>;
+  memory: Record<string, Memory>;
+};
+
+type Snapshot = {
+  atMs: number;
+  cpu: Record<string, number>;
+  counters: Counters | undefined;
+  xruns: number;
+};
+
+/** Plays chirps into a running subject for some seconds and measures what it makes of them. */
+export async function measureLeg(
+  subject: Subject,
+  seconds: number,
+  witness: Witness,
+): Promise<Leg> {
+  const { inputCard, outputCard, folder } = subject;
+  const track = join(folder, 'chirps.raw');
+  const frames = Math.round((warmUpSeconds + seconds + spareSeconds) * rate);
+  writeFileSync(track, Buffer.from(makeChirpTrack(frames).buffer));
+  const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
+  try {
+    const player = playOn(inputCard, track);
+    await pause(warmUpSeconds * 1000);
+    const before = await snapshot(subject);
+    await pause(seconds * 1000);
+    const after = await snapshot(subject);
+    const memories = perProcess(subject, memory);
+    const input = await inputCard.status();
+    const output = await outputCard.status();
+    player.assertRunning();
+    const heard = await recording.stop();
+    await player.stop('SIGKILL');
+    const sound = listen(heard, recording.startFrames, input, output, before.atMs, after.atMs);
+    const gaps = sound.gaps.map((gap) => ({
+      ...gap,
+      machineWasBad: witness.wasBad(gap.fromUs, gap.untilUs),
+    }));
+    return {
+      seconds: (after.atMs - before.atMs) / 1000,
+      latenciesMs: sound.latenciesMs,
+      lostChirps: sound.lostChirps,
+      gaps,
+      cardXruns: after.xruns - before.xruns,
+      counted: difference(after.counters, before.counters),
+      cpuPercent: cpuPercent(before, after),
+      memory: memories,
+    };
+  } finally {
+    await recording.abandon();
+  }
+}
+
+async function snapshot(subject: Subject): Promise<Snapshot> {
+  const counters = await subject.counters();
+  const [input, output] = await Promise.all([
+    subject.inputCard.status(),
+    subject.outputCard.status(),
+  ]);
+  return {
+    counters,
+    xruns: input.capture.xruns + output.playback.xruns,
+    cpu: perProcess(subject, cpuMs),
+    atMs: Number(process.hrtime.bigint()) / 1e6,
+  };
+}
+
+function perProcess<T>({ pids }: Subject, measure: (pid: number) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, measure(pid)]));
+}
+
+function cpuPercent(before: Snapshot, after: Snapshot): Record<string, number> {
+  const passedMs = after.atMs - before.atMs;
+  return Object.fromEntries(
+    Object.entries(after.cpu).map(([name, ms]) => [
+      name,
+      (100 * (ms - (before.cpu[name] ?? 0))) / passedMs,
+    ]),
+  );
+}
+
+function difference(after: Counters | undefined, before: Counters | undefined) {
+  if (!after || !before) return undefined;
+  return {
+    underruns: after.underruns - before.underruns,
+    xruns: after.xruns - before.xruns,
+    concealedMs: after.concealedMs - before.concealedMs,
+    dropped: after.dropped - before.dropped,
+  };
+}
+
+/** A card's position as a time, and back: exact, for the card is paced by CLOCK_MONOTONIC. */
+function cardTime({ monotonicNs, position }: CardStatus) {
+  return {
+    msAt: (frame: number): number => monotonicNs / 1e6 - ((position - frame) * 1000) / rate,
+    frameAt: (ms: number): number => position - ((monotonicNs / 1e6 - ms) * rate) / 1000,
+  };
+}
+
+/** Every chirp that was played from one time to another: when it was heard, by the cards' clocks. */
+function listen(
+  pcm: Int16Array,
+  recordedFrom: number,
+  input: CardStatus,
+  output: CardStatus,
+  fromMs: number,
+  untilMs: number,
+) {
+  const [played, heard] = [cardTime(input), cardTime(output)];
+  const finder = new ChirpFinder(mixDown(splitChannels(pcm, 2)));
+  const latenciesMs: number[] = [];
+  let lostChirps = 0;
+  const start = input.playback.start;
+  const first = Math.ceil((played.frameAt(fromMs) - start) / chirpEveryFrames);
+  for (let index = first; ; index++) {
+    const atMs = played.msAt(start + index * chirpEveryFrames);
+    if (atMs > untilMs) break;
+    const found = finder.find(index, heard.frameAt(atMs) - recordedFrom);
+    if (found === undefined) lostChirps += 1;
+    else latenciesMs.push((found * 1000) / rate);
+  }
+  const gaps = silences(
+    pcm,
+    Math.round(heard.frameAt(fromMs) - recordedFrom),
+    Math.round(heard.frameAt(untilMs) - recordedFrom),
+  ).map(({ from, until }) => ({
+    fromUs: heard.msAt(recordedFrom + from) * 1000,
+    untilUs: heard.msAt(recordedFrom + until) * 1000,
+  }));
+  return { latenciesMs, lostChirps, gaps };
+}
+
+function silences(pcm: Int16Array, from: number, to: number): { from: number; until: number }[] {
+  const found: { from: number; until: number }[] = [];
+  let run = 0;
+  for (let i = from; i < to; i++) {
+    if (pcm[2 * i] === 0 && pcm[2 * i + 1] === 0) {
+      run += 1;
+      continue;
+    }
+    if (run >= gapFramesMin) found.push({ from: i - run, until: i });
+    run = 0;
+  }
+  return found;
+}

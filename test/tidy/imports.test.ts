@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { filesUnder, importsOf, packageOf, readPackage, workspaces } from './sources.js';
+
+const own = '@kvm-audio/';
+const alsa = '@kvm-audio/native-alsa/alsa';
+const opus = '@kvm-audio/native-alsa/opus';
+const sys = '@kvm-audio/native-alsa/sys';
+/** Names and paths of the virtual card: loads no addon. */
+const virtualCard = '@kvm-audio/native-alsa/virtualCard';
+
+/**
+ * What each package may import of ours. A package is there to forbid an import: the protocol knows
+ * nobody, the supervisor never sees audio, the client needs nothing native, no process imports
+ * another.
+ */
+const mayImport: Record<string, readonly string[]> = {
+  'native-alsa': [],
+  'packages/protocol': [],
+  'packages/audio': ['@kvm-audio/protocol'],
+  'packages/daemon': ['@kvm-audio/protocol', sys],
+  'packages/output-pipeline': [
+    '@kvm-audio/protocol',
+    '@kvm-audio/audio',
+    '@kvm-audio/daemon',
+    alsa,
+    opus,
+    sys,
+  ],
+  'packages/input-pipeline': [
+    '@kvm-audio/protocol',
+    '@kvm-audio/audio',
+    '@kvm-audio/daemon',
+    alsa,
+    opus,
+    sys,
+  ],
+  'packages/supervisor': ['@kvm-audio/protocol', '@kvm-audio/daemon', sys, virtualCard],
+  'packages/client': ['@kvm-audio/protocol'],
+  'packages/cli': ['@kvm-audio/client', '@kvm-audio/protocol', '@kvm-audio/audio', virtualCard],
+};
+
+/** Used without an import: headers for the build, a module whose path is put together. */
+const usedOtherwise: Record<string, readonly string[]> = {
+  'native-alsa': ['node-addon-api'],
+  'packages/audio': ['opusscript'],
+};
+
+/** In tests alone: both backends of the codec are held to the same. */
+const mayImportInTests: Record<string, readonly string[]> = { 'packages/audio': [opus] };
+
+const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.includes('/test/');
+
+function sourcesOf(folder: string): string[] {
+  return ['src', 'lib', 'bin'].flatMap((part) => filesUnder(join(folder, part), ['.ts', '.js']));
+}
+
+describe('the direction of imports', () => {
+  test('is decided for every package', () => {
+    expect([...workspaces].sort()).toEqual(Object.keys(mayImport).sort());
+  });
+
+  describe.each([...workspaces])('of %s', (folder) => {
+    const files = sourcesOf(folder);
+    const sources = files.filter((path) => !isTest(path));
+
+    test('is that of the house, in tests too', () => {
+      expect(sources.length).toBeGreaterThan(0);
+      const allowed = mayImport[folder] ?? [];
+      const inTests = [...allowed, ...(mayImportInTests[folder] ?? [])];
+      const wrong = files.flatMap((path) =>
+        importsOf(path)
+          .filter((name) => name.startsWith(own))
+          .filter((name) => !(isTest(path) ? inTests : allowed).includes(name))
+          .map((name) => `${path}: ${name}`),
+      );
+      expect(wrong).toEqual([]);
+    });
+
+    test('never leaves the package by a path', () => {
+      const wrong = sources.flatMap((path) =>
+        importsOf(path)
+          .filter((name) => name.startsWith('.'))
+          .filter((name) => !join(path, '..', name).startsWith(`${folder}/`))
+          .map((name) => `${path}: ${name}`),
+      );
+      expect(wrong).toEqual([]);
+    });
+
+    test('is what its package.json says, to the name', () => {
+      const imported = sources.flatMap(importsOf).map(packageOf);
+      const used = new Set([...imported, ...(usedOtherwise[folder] ?? [])]);
+      used.delete(undefined);
+      expect(Object.keys(readPackage(folder).dependencies ?? {}).sort()).toEqual([...used].sort());
+    });
+
+    test('names Node’s modules with node:', () => {
+      const bare = ['assert', 'events', 'fs', 'net', 'os', 'path', 'process', 'url', 'util'];
+      const wrong = files.filter((path) => importsOf(path).some((name) => bare.includes(name)));
+      expect(wrong).toEqual([]);
+    });
+  });
+});
