@@ -4,5 +4,5 @@ export { monotonicUs } from './alsa/clock.js';
 export type { Margins, Negotiated, PcmEvents, PcmOptions } from './alsa/options.js';
 export type { CaptureCounters, CaptureSlot } from './alsa/PcmCapture.js';
 export { PcmCapture } from './alsa/PcmCapture.js';
-export type { PlaybackCounters, PlaybackSlot } from './alsa/PcmPlayback.js';
+export type { PlaybackCounters, PlaybackSlot, Playout } from './alsa/PcmPlayback.js';
 export { PcmPlayback } from './alsa/PcmPlayback.js';

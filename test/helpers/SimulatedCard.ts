@@ -86,8 +86,12 @@ export class SimulatedCard {
     this.#ended = true;
   }
 
-  counters(): { silenceFrames: number; streaming: number } {
-    return { silenceFrames: this.#silenceFrames, streaming: this.#streaming };
+  playout(): { streaming: boolean; queuedFrames: number; silenceFrames: number } {
+    return {
+      streaming: this.#streaming === 1,
+      queuedFrames: this.queuedFrames(),
+      silenceFrames: this.#silenceFrames,
+    };
   }
 
   /** Time passes; a few frames at a step, as the thread looks at the device every so often. */

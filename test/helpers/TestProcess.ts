@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { NeverError } from './waitFor.js';
 
 const outputCharsMax = 64 * 1024;
 const stopMs = 20_000;
@@ -48,7 +49,7 @@ export class TestProcess {
   /** Throws where the process has ended: to be called by who waits for it to do something. */
   assertRunning(): void {
     if (this.running) return;
-    throw new Error(`${this.name} has ended (${JSON.stringify(this.#end)}):\n${this.#output}`);
+    throw new NeverError(`${this.name} has ended (${JSON.stringify(this.#end)}):\n${this.#output}`);
   }
 
   /** @throws where it has not ended in time; then it is killed. */

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
 
 const speechFile = '/usr/share/sounds/alsa/Front_Center.wav';
-const sentence = 'Pack my box with five dozen liquor jugs.';
-const musicSeconds = 1.6;
+const sentence = 'Five dozen liquor jugs are in my box.';
+const musicSeconds = 1.2;
 /** Where the programme has its music before anybody speaks. */
 const musicFromSeconds = 1;
 /** Music and speech about as loud as each other. */
-const musicGain = 0.7;
+const musicGain = 0.6;
 const speechGain = 0.8;
 /** The voice is not in the middle: left and right differ in speech too. */
 const panRight = 0.75;

@@ -2,6 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const everyMs = 50;
 
+/** What is waited for will never be: `waitFor` gives up at once. */
+export class NeverError extends Error {}
+
 /**
  * Asks until the answer is neither `undefined` nor `false`; an error counts as no answer yet.
  *
@@ -19,6 +22,7 @@ export async function waitFor<T>(
       const answer = await ask();
       if (answer !== undefined && answer !== false) return answer;
     } catch (error) {
+      if (error instanceof NeverError) throw error;
       reason = `: ${(error as Error).message}`;
     }
     if (performance.now() > deadlineMs) throw new Error(`no ${what} in ${timeoutMs} ms${reason}`);

@@ -64,10 +64,11 @@ const expectations = profiles.flatMap((profile) =>
 describe.each(expectations)('a recording of $profile at $level', (expectation) => {
   const comparer = new TakeComparer(played, expectation);
   const good = coded(expectation);
-  const { lagFrames, faults } = comparer.compare(good);
+  const { lagFrames, faults, correlation, correlationMin } = comparer.compare(good);
 
   test('has no fault with the codec alone', () => {
     expect(faults).toEqual([]);
+    expect(correlation).toBeGreaterThanOrEqual(correlationMin);
   });
 
   test.each(Object.entries(damages))('is found faulty wherever %s', (_, damage) => {

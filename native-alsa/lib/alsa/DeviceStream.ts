@@ -36,9 +36,14 @@ export class DeviceStream {
     return this.#closing === undefined;
   }
 
-  /** Wakes the device thread, unless it has been woken already and has not looked yet. */
+  /** Wakes the device thread for what has been committed, unless it looks soon by itself. */
   kick(): void {
     if (this.memory.exchange(this.layout.kick, 1) === 0) this.#stream.kick();
+  }
+
+  /** Wakes the device thread now. */
+  wakeThread(): void {
+    this.#stream.kick();
   }
 
   close(timeoutMs: number): Promise<CloseResult> {

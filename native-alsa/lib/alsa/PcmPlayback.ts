@@ -20,6 +20,19 @@ export type PlaybackSlot = {
   frames: number;
 };
 
+export type Playout = {
+  /** the device takes samples */
+  streaming: boolean;
+  /**
+   * unplayed: the ring and the device's buffer, extrapolated from when the thread last looked. It
+   * is how long the device can go on; what the card holds beyond its buffer is in
+   * deviceDelayFrames only
+   */
+  queuedFrames: number;
+  /** see PlaybackCounters */
+  silenceFrames: number;
+};
+
 export type PlaybackCounters = {
   /** from the ring into the device */
   framesPlayed: number;
@@ -62,6 +75,7 @@ export class PcmPlayback {
     streaming: 0,
     deviceDelayFrames: 0,
   };
+  readonly #playout: Playout = { streaming: false, queuedFrames: 0, silenceFrames: 0 };
   #index = 0;
   #committedFrames = 0;
   #startSilenceFrames: number;
@@ -112,14 +126,24 @@ export class PcmPlayback {
     );
   }
 
-  /**
-   * What is unplayed at `nowUs`: the ring and the device's buffer, extrapolated from when the
-   * thread last looked. It is how long the device can go on; what the card holds beyond its
-   * buffer is in deviceDelayFrames only.
-   */
+  /** What is unplayed at `nowUs`: see Playout. */
   queuedFrames(nowUs: number): number {
-    const { memory, layout, options } = this.#stream;
-    const statistics = memory.statistics();
+    return this.playout(nowUs).queuedFrames;
+  }
+
+  /** Where playing stands at `nowUs`. Always the same object, filled anew. */
+  playout(nowUs: number): Playout {
+    const { memory, layout } = this.#stream;
+    const statistics = memory.statistics(layout.playoutStatisticCount);
+    const playout = this.#playout;
+    playout.streaming = statistics[layout.streaming] === 1;
+    playout.silenceFrames = statistics[layout.silenceFrames]!;
+    playout.queuedFrames = this.#unplayed(statistics, nowUs);
+    return playout;
+  }
+
+  #unplayed(statistics: Float64Array, nowUs: number): number {
+    const { layout, options } = this.#stream;
     if (statistics[layout.stopSeen] !== this.#stopWord) {
       return this.#beforeTheStart(this.#committedFrames - this.#committedFramesAtStop);
     }
@@ -142,7 +166,7 @@ export class PcmPlayback {
   endOfStream(): void {
     if (!this.#stream.open) return;
     this.#stream.memory.store(this.#stream.layout.endOfStream, 1);
-    this.#stream.kick();
+    this.#stream.wakeThread();
   }
 
   /** Drops at once what is queued; the next commit() starts anew. */
@@ -153,7 +177,7 @@ export class PcmPlayback {
     this.#stopWord = (this.#stops << STOP_INDEX_BITS) | this.#index;
     this.#committedFramesAtStop = this.#committedFrames;
     memory.store(layout.stop, this.#stopWord);
-    this.#stream.kick();
+    this.#stream.wakeThread();
   }
 
   /** Live; the start's silence counts from the next start on. */
@@ -165,7 +189,7 @@ export class PcmPlayback {
     memory.store(layout.guardFrames, margins.guardFrames);
     memory.store(layout.lowWaterFrames, margins.lowWaterFrames);
     memory.store(layout.startSilenceFrames, margins.startSilenceFrames);
-    this.#stream.kick();
+    this.#stream.wakeThread();
   }
 
   /** Always the same object, filled anew. */

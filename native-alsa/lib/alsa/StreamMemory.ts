@@ -78,15 +78,18 @@ export class StreamMemory {
     return this.#headerDoubles[(slot * this.#headerWords) / 2 + field]!;
   }
 
-  /** A consistent picture of the thread's statistics; the same array each time. */
-  statistics(): Float64Array {
+  /**
+   * A consistent picture of the first `count` of the thread's statistics; the same array each time,
+   * what lies behind `count` in it is older.
+   */
+  statistics(count: number = this.layout.statisticCount): Float64Array {
     const { sequence } = this.layout;
     for (let reads = 0; reads < limits.statisticsReadsMax; reads++) {
       const before = this.load(sequence);
       if ((before & 1) !== 0) continue;
-      this.#copyStatistics();
+      this.#copyStatistics(count);
       if (this.load(sequence) === before) {
-        this.#statistics.set(this.#attempt);
+        for (let i = 0; i < count; i++) this.#statistics[i] = this.#attempt[i]!;
         break;
       }
     }
@@ -94,10 +97,10 @@ export class StreamMemory {
     return this.#statistics;
   }
 
-  #copyStatistics(): void {
+  #copyStatistics(count: number): void {
     const words = this.#words;
     const first = this.layout.statistics;
-    for (let i = 0; i < this.#attempt.length; i++) {
+    for (let i = 0; i < count; i++) {
       const low = Atomics.load(words, first + 2 * i) >>> 0;
       this.#attempt[i] = Atomics.load(words, first + 2 * i + 1) * WORD_32 + low;
     }

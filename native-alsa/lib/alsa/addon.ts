@@ -19,6 +19,7 @@ export type Layout = Readonly<
     | 'statistics'
     // 64-bit statistics, counted from `statistics`
     | 'statisticCount'
+    | 'playoutStatisticCount'
     | 'wakeups'
     | 'pollRounds'
     | 'pollTimeouts'

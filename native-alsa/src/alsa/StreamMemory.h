@@ -27,30 +27,34 @@ class StreamMemory {
     kStartSilenceFrames,
     kEndOfStream,  // 1 = no more commits are expected (JS)
     kStop,         // (number of the stop() << 12) | kJsIndex at that stop (JS)
-    kKick = 32,    // 1 = the thread has been woken and has not looked yet (both; exchange)
+    kKick = 32,    // 1 = the thread need not be woken: it has been, or it looks soon enough by
+                   // itself (both; exchange)
     kStatisticsSequence = 48,  // seqlock, odd while the thread writes
     kStatistics = 50,          // 64-bit values from here on, low word first
   };
 
   // 64-bit statistics, by position after kStatistics.
   enum Statistic : int {
-    kWakeups,  // notifications sent to JavaScript
+    // Read by JavaScript at each packet, so they stand together at the front.
+    kStreaming,
+    kFramesMoved,    // capture: read from the device; playback: written from the ring
+    kFramesDropped,  // capture: lost for whatever reason; playback: thrown away by stop()
+    kSilenceFrames,  // playback
+    kFillFrames,     // playback: what the device's buffer held at kFillUs
+    kFillUs,         // playback
+    kAdvancing,      // playback: 1 = the device consumes, so kFillFrames may be extrapolated
+    kStopSeen,       // playback: kStop as it was carried out last
+    kPlayoutStatisticCount,
+
+    kWakeups = kPlayoutStatisticCount,  // notifications sent to JavaScript
     kPollRounds,
     kPollTimeouts,
     kLastProgressUs,
-    kStreaming,
     kXruns,
-    kFramesMoved,    // capture: read from the device; playback: written from the ring
-    kFramesDropped,  // capture: lost for whatever reason; playback: thrown away by stop()
-    kSlotsFilled,    // capture
-    kRingFullSlots,  // capture
-    kSilenceFrames,  // playback, from here on
-    kUnderruns,
-    kDeviceDelayFrames,  // snd_pcm_delay
-    kFillFrames,         // what the device's buffer held at kFillUs
-    kFillUs,
-    kAdvancing,  // 1 = the device consumes, so kFillFrames may be extrapolated
-    kStopSeen,   // kStop as it was carried out last
+    kSlotsFilled,        // capture
+    kRingFullSlots,      // capture
+    kUnderruns,          // playback
+    kDeviceDelayFrames,  // playback: snd_pcm_delay
     kStatisticCount,
   };
 

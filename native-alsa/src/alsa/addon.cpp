@@ -27,6 +27,7 @@ Napi::Object describeLayout(Napi::Env env) {
       {"sequence", Memory::kStatisticsSequence},
       {"statistics", Memory::kStatistics},
       {"statisticCount", Memory::kStatisticCount},
+      {"playoutStatisticCount", Memory::kPlayoutStatisticCount},
       {"wakeups", Memory::kWakeups},
       {"pollRounds", Memory::kPollRounds},
       {"pollTimeouts", Memory::kPollTimeouts},

@@ -303,6 +303,14 @@ describe('a jump of media time', () => {
     expect(bench.steps()).toEqual([decode(1, 0, true)]);
   });
 
+  test('without a missing packet is seen over the wrap of seq too', () => {
+    const bench = new Bench();
+    bench.insert(0xffff_ffff, { mediaTime: 0 });
+    bench.steps();
+    bench.insert(0, { mediaTime: 3 * frame });
+    expect(bench.steps()).toEqual([decode(0, 0, true)]);
+  });
+
   test('that is announced is taken at once, whatever is missing', () => {
     const bench = new Bench().started();
     bench.insert(2, { flags: packetFlags.discontinuity });

@@ -19,10 +19,12 @@ export type PcmSlot = {
 export interface PcmSink {
   acquire(): PcmSlot | undefined;
   commit(slot: PcmSlot): void;
-  /** Unplayed frames now, in ring and device. */
-  queuedFrames(nowUs: number): number;
+  /**
+   * Whether the card takes samples, how many frames are unplayed in ring and device at `nowUs`,
+   * and how much silence the card's thread put in because the ring was empty, since the opening.
+   */
+  playout(nowUs: number): { streaming: boolean; queuedFrames: number; silenceFrames: number };
   endOfStream(): void;
-  counters(): { silenceFrames: number; streaming: number };
 }
 
 export type PlayerCounters = {
@@ -68,6 +70,9 @@ export class Player {
   readonly #latency: LatencyHistogram;
   readonly #options: PlayerOptions;
   readonly #counters: PlayerCounters;
+  /** As seen at the last look, with what was committed since. */
+  #streaming = false;
+  #fillFrames = 0;
   #silenceSeen: number;
   #marginMin = Number.POSITIVE_INFINITY;
   #windowEndUs = 0;
@@ -88,7 +93,7 @@ export class Player {
     this.#latency = latency;
     this.#counters = counters;
     this.#options = options;
-    this.#silenceSeen = sink.counters().silenceFrames;
+    this.#silenceSeen = sink.playout(0).silenceFrames;
   }
 
   onPacket(packet: AudioPacket, nowUs: number): void {
@@ -97,7 +102,7 @@ export class Player {
       this.#counters.drops.decode_error += 1;
       return;
     }
-    this.#followSilence();
+    this.#look(nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
     else this.#watchMargin(frames, nowUs);
@@ -105,13 +110,13 @@ export class Player {
   }
 
   onLowWater(nowUs: number): void {
-    this.#followSilence();
+    this.#look(nowUs);
     this.#pump(nowUs);
   }
 
   /** The source has ended: what is queued is played, then the device rests. */
   end(nowUs: number): void {
-    this.#followSilence();
+    this.#look(nowUs);
     let more = true;
     while (more && this.#jitter.queuedFrames > 0) {
       more = this.#playStep(this.#jitter.next(true), nowUs);
@@ -129,26 +134,32 @@ export class Player {
   }
 
   /** Silence that the card's thread put in is time that has passed for the stream too. */
-  #followSilence(): void {
-    const { silenceFrames } = this.#sink.counters();
+  #look(nowUs: number): void {
+    const { streaming, queuedFrames, silenceFrames } = this.#sink.playout(nowUs);
+    this.#streaming = streaming;
+    this.#fillFrames = queuedFrames;
     this.#jitter.skip(silenceFrames - this.#silenceSeen);
     this.#silenceSeen = silenceFrames;
   }
 
   #pump(nowUs: number): void {
     const { targetFrames, lowWaterFrames } = this.#options;
-    for (;;) {
-      const fill = this.#sink.queuedFrames(nowUs);
-      if (fill > targetFrames + aheadFrames || !this.#sink.acquire()) return;
-      const urgent = fill <= lowWaterFrames && this.#sink.counters().streaming !== 0;
+    while (this.#fillFrames <= targetFrames + aheadFrames && this.#sink.acquire()) {
+      const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
+  }
+
+  #commit(slot: PcmSlot): void {
+    if (slot.frames === 0) return;
+    this.#sink.commit(slot);
+    this.#fillFrames += slot.frames;
   }
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'wait') return false;
-    if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
+    if (step.action === 'decode' && step.restart) this.#restoreMargin();
     const slot = this.#sink.acquire();
     if (!slot) {
       this.#counters.drops.playback_ring_full += 1;
@@ -175,7 +186,7 @@ export class Player {
     this.#blend = false;
     this.#measure(packet, step.trimFrames, nowUs);
     packet.release();
-    if (slot.frames > 0) this.#sink.commit(slot);
+    this.#commit(slot);
   }
 
   #conceal(step: PlayoutStep, slot: PcmSlot): void {
@@ -183,7 +194,7 @@ export class Player {
       this.#decoder.conceal(step.frames, slot.pcm);
     }
     this.#counters.concealedFrames += slot.frames;
-    this.#sink.commit(slot);
+    this.#commit(slot);
   }
 
   /** @returns false where the packet is broken; its own decoding will count that. */
@@ -196,22 +207,27 @@ export class Player {
     }
   }
 
-  /** A new timeline in a running stream starts with its margin, as a new stream does. */
-  #restoreMargin(nowUs: number): void {
-    if (this.#sink.counters().streaming === 0) return;
-    const missing = Math.round(this.#options.targetFrames - this.#sink.queuedFrames(nowUs));
+  /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */
+  #restoreMargin(): void {
+    const { targetFrames, channels } = this.#options;
+    if (!this.#streaming) {
+      this.#streaming = true;
+      this.#fillFrames = targetFrames;
+      return;
+    }
+    const missing = Math.round(targetFrames - this.#fillFrames);
     const slot = missing > 0 ? this.#sink.acquire() : undefined;
     if (!slot) return;
     slot.offsetFrames = 0;
     slot.frames = missing;
-    slot.pcm.fill(0, 0, missing * this.#options.channels);
-    this.#sink.commit(slot);
+    slot.pcm.fill(0, 0, missing * channels);
+    this.#commit(slot);
   }
 
   /** The margin is what is unplayed before this packet counts. Too much of it is cut out. */
   #watchMargin(frames: number, nowUs: number): void {
-    if (this.#sink.counters().streaming === 0) return;
-    const margin = this.#sink.queuedFrames(nowUs) + this.#jitter.queuedFrames - frames;
+    if (!this.#streaming) return;
+    const margin = this.#fillFrames + this.#jitter.queuedFrames - frames;
     this.#marginMin = Math.min(this.#marginMin, margin);
     if (this.#windowEndUs === 0) this.#windowEndUs = nowUs + windowUs.first;
     if (nowUs < this.#windowEndUs) return;
@@ -243,7 +259,7 @@ export class Player {
   }
 
   #measure(packet: PacketSlot, trimFrames: number, nowUs: number): void {
-    const queued = this.#sink.queuedFrames(nowUs) - trimFrames + this.#options.lookaheadSamples;
+    const queued = this.#fillFrames - trimFrames + this.#options.lookaheadSamples;
     const sinceCapture =
       packet.captureTimeUs === undefined ? 0 : (nowUs - packet.captureTimeUs) / 1000;
     this.#latency.add(sinceCapture + queued / framesPerMs, nowUs / 1000);

@@ -234,7 +234,10 @@ describe('a request', () => {
     const { client } = await connectionPair(recorder(() => new Promise(() => undefined)));
     const asked = Array.from({ length: limits.requestsPendingMax }, () => client.request('n', {}));
     const all = Promise.allSettled(asked);
-    await expect(client.request('n', {})).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' });
+    await expect(client.request('n', {})).rejects.toMatchObject({
+      code: 'TOO_MANY_REQUESTS',
+      message: '64 requests wait for an answer already',
+    });
     client.destroy();
     const results = await all;
     expect(results).toHaveLength(64);

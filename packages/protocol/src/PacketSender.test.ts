@@ -53,10 +53,14 @@ type Bench = {
   inFlight(): number;
 };
 
-async function bench(queueMsMax?: number): Promise<Bench> {
+/** @param connect makes the other end, which does not read unless it is told to. */
+async function bench(
+  queueMsMax?: number,
+  connect = (path: string): net.Socket => net.connect({ path }),
+): Promise<Bench> {
   const path = folder.path(`${sockets++}`);
   const { socket } = await listenForOne(path);
-  const peer = net.connect({ path });
+  const peer = connect(path);
   peer.on('error', () => undefined);
   peer.pause();
   let closed = false;
@@ -262,16 +266,34 @@ describe('a client that accepts nothing', () => {
     await until(() => all.received.length === 2);
   });
 
-  test('for a while and goes on is kept', async () => {
-    const all = await bench();
+  test('for a while, then a little at a time, is kept', async () => {
+    // Reads at most one packet, then stands still until it is resumed.
+    const buffer = Buffer.alloc(4_096);
+    const all = await bench(undefined, (path) =>
+      net.connect({ path, onread: { buffer, callback: () => false } }),
+    );
     await fillKernel(all);
+    // More than the kernel takes when it takes anything again: it waits for a good deal of room.
+    for (let i = 0; i < 80; i++) all.sender.offer(new CountedPacket(i, 2.5));
     const fromMs = performance.now();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(fromMs + 4_900);
     const sent = all.sender.sent;
-    all.peer.resume();
-    await until(() => all.sender.sent > sent);
+    while (all.sender.sent === sent) {
+      all.peer.resume();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (let rounds = 0; rounds < 200; rounds++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(all.inFlight()).toBe(limits.packetsInFlightMax);
+    expect(all.sender.queuedMs).toBeGreaterThan(0);
     clock.mockReturnValue(fromMs + 9_700);
-    all.sender.offer(new CountedPacket(1));
+    all.sender.offer(new CountedPacket(10));
     expect(all.connection.closed).toBe(false);
+    clock.mockReturnValue(fromMs + 9_901);
+    all.sender.offer(new CountedPacket(11));
+    expect(all.connection.closed).toBe(true);
+    await until(() => all.closed());
+    all.sender.stop();
   });
 });

@@ -1,5 +1,6 @@
 import { listenForOne, makeSocketFolder } from '../../../test/helpers/socketFolder.js';
 import { until } from '../../../test/helpers/until.js';
+import { wireBytes } from '../../../test/helpers/wireBytes.js';
 import { Connection, type ConnectionHandlers } from './Connection.js';
 import type { ProtocolError } from './errors.js';
 import { awaitHello, type Hello, type Role, readHello, sayHello, welcome } from './hello.js';
@@ -138,7 +139,7 @@ describe('anything else first', () => {
 
   test('as audio is HELLO_EXPECTED, and closed', async () => {
     const pair = await gatedPair();
-    const packet = Buffer.from('000000089503000 0c000c401fc'.replace(' ', ''), 'hex');
+    const packet = wireBytes('00000009 95 03 00 00 c0 00 c401 fc');
     pair.client.writePacket(packet, () => undefined);
     await until(() => pair.closes.length === 1 && pair.gone === 1);
     expect(pair.closes[0]).toMatchObject({ code: 'HELLO_EXPECTED' });

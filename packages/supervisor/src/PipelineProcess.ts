@@ -38,10 +38,10 @@ const deadlines = {
 const stderrBytesMax = 4_096;
 
 /**
- * Node's flags for a pipeline. It is a small program whose work is done in native code: without
- * the optimising compiler and with a small heap it needs a third of the memory.
+ * Node's flags for a pipeline: a small heap. The optimising compiler stays: `--no-opt` saves 1 MB
+ * of private memory here and costs a seventh more CPU once the program is warm.
  */
-const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32', '--no-opt'];
+const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32'];
 
 export type PipelineProcessOptions = {
   direction: Direction;
