@@ -18,7 +18,7 @@ export class ControlClient {
 
   /** @throws ProtocolError CONNECTION_CLOSED where no daemon listens on `path`. */
   static async open(options: ControlClientOptions): Promise<ControlClient> {
-    const { connection } = await connect(
+    const connection = await connect(
       options.path,
       { role: 'control', client: options.client },
       {

@@ -52,7 +52,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   async #connect(lost: (error: ProtocolError | undefined) => void): Promise<void> {
     const { path, client } = this.#options;
     let up = false;
-    const { connection, welcome } = await connect(
+    await connect(
       path,
       { role: 'sink', client },
       {
@@ -67,13 +67,15 @@ export class Listener extends EventEmitter<ListenerEvents> {
           lost(error);
         },
       },
+      ({ stream }, connection) => {
+        if (this.#reconnector.stopped) {
+          connection.end();
+          return;
+        }
+        up = true;
+        this.#connection = connection;
+        if (stream) this.emit('connected', stream);
+      },
     );
-    if (this.#reconnector.stopped) {
-      connection.end();
-      return;
-    }
-    up = true;
-    this.#connection = connection;
-    if (welcome.stream) this.emit('connected', welcome.stream);
   }
 }

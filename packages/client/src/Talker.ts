@@ -71,7 +71,7 @@ export class Talker extends EventEmitter<TalkerEvents> {
   async #connect(lost: (error: ProtocolError | undefined) => void): Promise<void> {
     const { path, client, takeover } = this.#options;
     let up = false;
-    const { connection, welcome } = await connect(
+    await connect(
       path,
       takeover === undefined ? { role: 'source', client } : { role: 'source', client, takeover },
       {
@@ -86,15 +86,17 @@ export class Talker extends EventEmitter<TalkerEvents> {
           lost(error);
         },
       },
+      ({ stream }, connection) => {
+        if (this.#reconnector.stopped) {
+          connection.end();
+          return;
+        }
+        up = true;
+        this.#connection = connection;
+        this.#sender = new PacketSender(connection);
+        if (stream) this.#onFormat('connected', stream);
+      },
     );
-    if (this.#reconnector.stopped) {
-      connection.end();
-      return;
-    }
-    up = true;
-    this.#connection = connection;
-    this.#sender = new PacketSender(connection);
-    if (welcome.stream) this.#onFormat('connected', welcome.stream);
   }
 
   #onNotice(method: string, params: unknown): void {

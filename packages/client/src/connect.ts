@@ -9,7 +9,9 @@ import {
 } from '@kvm-audio/protocol';
 
 /**
- * Connects to a socket and says hello.
+ * Connects to a socket and says hello. `onWelcome` is called before anything that follows the
+ * welcome on the wire.
+ *
  * @throws ProtocolError the server's refusal, or CONNECTION_CLOSED naming the path where nobody
  *   listens on it.
  */
@@ -17,7 +19,8 @@ export async function connect(
   path: string,
   hello: Omit<Hello, 'protocol'>,
   handlers: ConnectionHandlers,
-): Promise<{ connection: Connection; welcome: Welcome }> {
+  onWelcome?: (welcome: Welcome, connection: Connection) => void,
+): Promise<Connection> {
   checkSocketPath(path);
   const connection = new Connection({ path }, handlers);
   try {
@@ -28,7 +31,8 @@ export async function connect(
     throw new ProtocolError('CONNECTION_CLOSED', `nobody answers on ${path} (${code})`, { code });
   }
   try {
-    return { connection, welcome: await sayHello(connection, hello) };
+    await sayHello(connection, hello, (welcome) => onWelcome?.(welcome, connection));
+    return connection;
   } catch (error) {
     connection.destroy();
     throw error;

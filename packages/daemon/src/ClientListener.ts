@@ -33,6 +33,7 @@ export class ClientListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   readonly #server: net.Server;
+  readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -58,13 +59,24 @@ export class ClientListener {
     });
   }
 
-  /** Stops listening and closes every connection. Idempotent. */
-  close(): void {
+  /**
+   * Stops listening and closes every connection. Resolves when all are closed, which takes a second
+   * at most: by then their pooled memory has come home. Idempotent.
+   */
+  async close(): Promise<void> {
     const ours = this.#server.listening;
     this.#server.close();
-    for (const connection of this.#connections) connection.end();
     // A listener that never got the path leaves it to whom it belongs.
     if (ours) rmSync(this.#options.path, { force: true });
+    for (const connection of this.#connections) connection.end();
+    if (this.#connections.size === 0) return;
+    await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   #accept(socket: net.Socket): void {
@@ -77,7 +89,7 @@ export class ClientListener {
         log.debug({ client: hello.client, role: hello.role }, 'client');
         return { ...decided, handlers: this.#forgetting(decided.handlers, connection) };
       },
-      () => this.#connections.delete(connection),
+      () => this.#forget(connection),
     );
     const connection = new Connection({ accepted: socket }, gate.handlers, memory);
     if (full) {
@@ -95,8 +107,8 @@ export class ClientListener {
       onNotification: (method, params) => handlers.onNotification(method, params),
       onPacket: (packet) => handlers.onPacket(packet),
       onClose: (error) => {
-        this.#connections.delete(connection);
         handlers.onClose(error);
+        this.#forget(connection);
       },
     };
   }

@@ -6,6 +6,7 @@ import {
   effectiveFormat,
   isDtx,
   LatencyHistogram,
+  type PacketSlot,
   toStreamFormat,
 } from '@kvm-audio/audio';
 import {
@@ -124,9 +125,10 @@ export class InputPipeline implements Pipeline {
 
   async stop(): Promise<void> {
     this.#linger.hold();
-    this.#listener.close();
+    await this.#listener.close();
     await this.#device.stop();
     this.#encoder.close();
+    this.#pool.assertAllHome();
   }
 
   /** The card has filled slots: the way of a frame, top to bottom. */
@@ -147,7 +149,10 @@ export class InputPipeline implements Pipeline {
       this.#drops.pool_empty += 1;
       return;
     }
-    packet.setPayload(this.#encoder.encode(frame.pcm, frame.frames, packet.room));
+    if (!this.#encodeInto(packet, frame)) {
+      packet.release();
+      return;
+    }
     packet.seq = this.#seq;
     packet.mediaTime = mediaTime;
     packet.captureTimeUs = Math.round(frame.timeUs);
@@ -163,6 +168,18 @@ export class InputPipeline implements Pipeline {
     packet.release();
     const nowUs = monotonicUs();
     this.#latency.add((nowUs - frame.timeUs) / 1000, nowUs / 1000);
+  }
+
+  /** @returns false, counted, where the codec refused the frame. */
+  #encodeInto(packet: PacketSlot, frame: CaptureSlot): boolean {
+    try {
+      packet.setPayload(this.#encoder.encode(frame.pcm, frame.frames, packet.room));
+      return true;
+    } catch (error) {
+      if (this.#drops.encode_error === 0) this.#context.log.error({ error }, 'a frame was refused');
+      this.#drops.encode_error += 1;
+      return false;
+    }
   }
 
   #deviceOptions(): ConstructorParameters<typeof PcmCapture>[0] {

@@ -85,6 +85,8 @@ export class OutputPipeline implements Pipeline {
   constructor(context: PipelineContext) {
     const { config, log, runtimeFolder } = context;
     const { output, realtime, codec } = config;
+    // The margin and the longest packet fit into the device.
+    const bufferMs = Math.max(output.bufferMs, output.targetMs + packetMsMax);
     this.#context = context;
     this.#level = output.quality;
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
@@ -109,7 +111,7 @@ export class OutputPipeline implements Pipeline {
             rate: mediaRate,
             channels: output.channels,
             periodFrames: Math.round(output.periodMs * framesPerMs),
-            bufferFrames: Math.round(output.bufferMs * framesPerMs),
+            bufferFrames: Math.round(bufferMs * framesPerMs),
             slotFrames: 0,
             slotFramesMax: packetMsMax * framesPerMs,
             slotCount: ringSlots,
@@ -135,19 +137,18 @@ export class OutputPipeline implements Pipeline {
   }
 
   async stop(): Promise<void> {
-    this.#listener.close();
+    await this.#listener.close();
     await this.#device.stop();
     this.#jitter.reset();
     this.#decoder.close();
-    this.#pool.packets.assertAllHome();
+    this.#pool.assertAllHome();
   }
 
   #onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers } {
     if (this.#source && !hello.takeover) {
       throw new ProtocolError('AUDIO_ALREADY_RUNNING', 'another source is connected');
     }
-    this.#source?.notify('source.replaced', { by: hello.client });
-    this.#source?.end();
+    if (this.#source) this.#replaceSource(this.#source, hello.client);
     this.#source = connection;
     this.#context.log.info({ client: hello.client }, 'source connected');
     return {
@@ -163,6 +164,13 @@ export class OutputPipeline implements Pipeline {
         onClose: () => this.#onSourceGone(connection),
       },
     };
+  }
+
+  /** What the old source has sent is played out; the new one begins a timeline of its own. */
+  #replaceSource(source: Connection, by: string): void {
+    source.notify('source.replaced', { by });
+    source.end();
+    this.#player?.end(monotonicUs());
   }
 
   #onPacket(packet: AudioPacket): void {

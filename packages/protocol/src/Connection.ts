@@ -22,11 +22,13 @@ export interface ConnectionHandlers {
   onClose(error: ProtocolError | undefined): void;
 }
 
-type Pending = {
+/** Who waits for a response; one of the two is called, once. */
+export type Answer = {
   resolve(result: unknown): void;
   reject(error: Error): void;
-  timer: NodeJS.Timeout;
 };
+
+type Pending = Answer & { timer: NodeJS.Timeout };
 
 /** After `end` the other end has so long to close its side before the socket is destroyed. */
 const lingerMs = 1_000;
@@ -98,23 +100,34 @@ export class Connection {
     params: unknown,
     deadlineMs: number = limits.requestDeadlineMs,
   ): Promise<unknown> {
-    if (this.closed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      this.ask(method, params, deadlineMs, { resolve, reject });
+    });
+  }
+
+  /**
+   * The same, answered by a call: it comes before whatever follows the response on the wire, which
+   * a promise would let pass.
+   */
+  ask(method: string, params: unknown, deadlineMs: number, answer: Answer): void {
+    if (this.closed) {
+      answer.reject(this.#closedError());
+      return;
+    }
     if (this.#pending.size >= limits.requestsPendingMax) {
       const text = `${limits.requestsPendingMax} requests wait for an answer already`;
-      return Promise.reject(new ProtocolError('TOO_MANY_REQUESTS', text));
+      answer.reject(new ProtocolError('TOO_MANY_REQUESTS', text));
+      return;
     }
     const id = this.#nextId;
     this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(
-          new ProtocolError('DEADLINE_EXCEEDED', `no answer to ${method} in ${deadlineMs} ms`),
-        );
-      }, deadlineMs);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.#send({ kind: 'request', id, method, params });
-    });
+    this.#send({ kind: 'request', id, method, params });
+    const timer = setTimeout(() => {
+      this.#pending.delete(id);
+      const text = `no answer to ${method} in ${deadlineMs} ms`;
+      answer.reject(new ProtocolError('DEADLINE_EXCEEDED', text));
+    }, deadlineMs);
+    this.#pending.set(id, { ...answer, timer });
   }
 
   notify(method: string, params: unknown): void {

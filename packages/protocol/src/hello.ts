@@ -124,15 +124,28 @@ export function awaitHello(
   };
 }
 
-/** The client's side: asks, and gives the reply. */
-export async function sayHello(
+/**
+ * The client's side: asks, and gives the reply. `onWelcome` is called with it too, before anything
+ * that follows it on the wire.
+ */
+export function sayHello(
   connection: Connection,
   hello: Omit<Hello, 'protocol'>,
+  onWelcome: (welcome: Welcome) => void = () => undefined,
 ): Promise<Welcome> {
-  const reply = await connection.request(
-    'hello',
-    { protocol: protocolVersion, ...hello },
-    limits.helloDeadlineMs,
-  );
-  return checkWelcome(reply, 'welcome');
+  return new Promise((resolve, reject) => {
+    const params = { protocol: protocolVersion, ...hello };
+    connection.ask('hello', params, limits.helloDeadlineMs, {
+      resolve(reply) {
+        try {
+          const checked = checkWelcome(reply, 'welcome');
+          onWelcome(checked);
+          resolve(checked);
+        } catch (error) {
+          reject(error);
+        }
+      },
+      reject,
+    });
+  });
 }

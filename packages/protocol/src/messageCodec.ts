@@ -80,6 +80,14 @@ export function encodeMessage(
   return { buffer, length };
 }
 
+function checkMethod(value: unknown): string {
+  try {
+    return checkName(value, 'method');
+  } catch (error) {
+    throw new ProtocolError('MALFORMED_MESSAGE', (error as Error).message);
+  }
+}
+
 function checkId(value: unknown): number {
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > requestIdMax) {
     throw new ProtocolError('MALFORMED_MESSAGE', `a request id must be an integer up to 2^32 - 1`);
@@ -99,7 +107,7 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Messag
     return {
       kind: 'request',
       id: checkId(body[1]),
-      method: checkName(body[2], 'method'),
+      method: checkMethod(body[2]),
       params: body[3],
     };
   }
@@ -108,7 +116,7 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Messag
     return { kind: 'response', id: checkId(body[1]), error, result: body[3] };
   }
   if (body[0] === kinds.notification && body.length === 3) {
-    return { kind: 'notification', method: checkName(body[1], 'method'), params: body[2] };
+    return { kind: 'notification', method: checkMethod(body[1]), params: body[2] };
   }
   throw new ProtocolError(
     'MALFORMED_MESSAGE',

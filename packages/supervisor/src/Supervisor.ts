@@ -65,7 +65,7 @@ export class Supervisor {
 
   async stop(): Promise<void> {
     await Promise.all(directions.map((direction) => this.#pipelines[direction].stop()));
-    this.#control.close();
+    await this.#control.close();
     this.#options.log.info('stopped');
   }
 

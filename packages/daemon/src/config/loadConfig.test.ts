@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { exitCodes, FatalError } from '../exitCodes.js';
 import { checkConfig, loadConfig } from './loadConfig.js';
 import { configSchema } from './schema.js';
@@ -84,6 +85,21 @@ describe('a configuration', () => {
   });
 });
 
+describe('etc/config.toml', () => {
+  const path = fileURLToPath(new URL('../../../../etc/config.toml', import.meta.url));
+
+  test('holds every key with its default', () => {
+    expect(loadConfig(path)).toEqual(checkConfig({}, 'defaults'));
+    const text = readFileSync(path, 'utf8');
+    for (const [section, { def }] of Object.entries(configSchema.shape)) {
+      expect(text).toContain(`[${section}]`);
+      for (const key of Object.keys(def.innerType.shape)) {
+        expect(text).toMatch(new RegExp(`^(# )?${key} = `, 'm'));
+      }
+    }
+  });
+});
+
 describe('a mistake in it', () => {
   test.each([
     [{ output: { targetMs: 2.9 } }, 'output.targetMs = 2.9: must be at least 3'],
@@ -96,6 +112,7 @@ describe('a mistake in it', () => {
       'output.quality = "best": must be one of low, medium, high, ultra',
     ],
     [{ output: { frameMs: 30 } }, 'output.frameMs = 30: must be one of 2.5, 5, 10, 20, 40, 60'],
+    [{ input: { periodMs: 60 } }, 'input.bufferMs: 100 is less than twice periodMs = 60'],
     [{ input: { keepOpen: 'yes' } }, 'input.keepOpen = "yes": must be of type boolean'],
     [
       { input: { profile: 'music' } },
@@ -115,11 +132,11 @@ describe('a mistake in it', () => {
   });
 
   test('is told with all others, on one line', () => {
-    const raw = { output: { targetMs: 1, x: 1, y: 2 }, input: { bufferMs: 4 } };
+    const raw = { output: { targetMs: 1, x: 1, y: 2 }, input: { bufferMs: 1_001 } };
     const { message } = fatalOf(() => checkConfig(raw, 'f'));
     expect(message).toBe(
       'f: output.targetMs = 1: must be at least 3; unknown key output.x, output.y; ' +
-        'input.bufferMs = 4: must be at least 5',
+        'input.bufferMs = 1001: must be at most 1000',
     );
   });
 

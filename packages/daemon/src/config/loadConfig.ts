@@ -33,7 +33,7 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
     case 'invalid_type':
       return `${key} = ${value}: must be of type ${issue.expected}`;
     default:
-      return `${key} = ${value}: ${issue.message}`;
+      return `${key}: ${issue.message}`;
   }
 }
 

@@ -19,7 +19,7 @@ const output = z.strictObject({
   application: application.optional().describe('Opus application, instead of the level’s'),
   channels: channels.default(2).describe('channels that the device is opened with'),
   periodMs: periodMs.default(5).describe('ALSA period in ms'),
-  bufferMs: bufferMs.default(100).describe('ALSA buffer in ms: room, not delay'),
+  bufferMs: bufferMs.default(100).describe('ALSA buffer in ms, at least: room, not delay'),
   targetMs: z
     .number()
     .min(3)
@@ -79,6 +79,9 @@ const realtime = z.strictObject({
     .describe('niceness of the pipelines’ main threads; a refusal is a warning'),
 });
 
+type Output = z.infer<typeof output>;
+type Input = z.infer<typeof input>;
+
 const log = z.strictObject({
   level: z
     .enum(['error', 'warn', 'info', 'debug', 'trace'])
@@ -90,13 +93,28 @@ const log = z.strictObject({
     .describe('auto: text on a terminal, else one JSON object a line'),
 });
 
+/** A buffer has room for two periods, else ALSA has nothing to move while one is played. */
+function checkBuffers(config: { output: Output; input: Input }, context: z.RefinementCtx): void {
+  for (const direction of ['output', 'input'] as const) {
+    const { bufferMs, periodMs } = config[direction];
+    if (bufferMs >= 2 * periodMs) continue;
+    context.addIssue({
+      code: 'custom',
+      path: [direction, 'bufferMs'],
+      message: `${bufferMs} is less than twice periodMs = ${periodMs}`,
+    });
+  }
+}
+
 /** Every key of the configuration file, with default, bounds and what it means. */
-export const configSchema = z.strictObject({
+const sections = z.strictObject({
   output: output.prefault({}),
   input: input.prefault({}),
   codec: codec.prefault({}),
   realtime: realtime.prefault({}),
   log: log.prefault({}),
 });
+
+export const configSchema = sections.superRefine(checkBuffers);
 
 export type Config = z.infer<typeof configSchema>;
