@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # Node's own headers, where they lie beside it; else node-gyp fetches them.
 NODEDIR = $(shell node -p "const d=require('path').resolve(process.execPath,'../..'); \
   require('fs').existsSync(d+'/include/node/node_api.h') ? '--nodedir='+d : ''")
-GYP = cd native-alsa && ../node_modules/.bin/node-gyp
+GYP = node_modules/.bin/node-gyp --directory=native-alsa $(NODEDIR)
 
 .PHONY: help
 help: ## this list
@@ -31,8 +31,7 @@ build: native ## system packages, npm packages, addons, virtual card, TypeScript
 
 .PHONY: native
 native: node_modules/.package-lock.json
-	@$(GYP) build >build.log 2>&1 || $(GYP) configure build $(NODEDIR) >build.log 2>&1 || \
-	  { cat build.log >&2; exit 1; }
+	@$(GYP) configure build >native-alsa/build.log 2>&1 || { cat native-alsa/build.log >&2; exit 1; }
 	@$(MAKE) --silent -C native-alsa/virtual-card
 
 node_modules/.package-lock.json: package-lock.json | system
