@@ -94,13 +94,24 @@ async function startYardstick(setting: Setting): Promise<Subject> {
   const command = inRepository('native-alsa/build/bench/yardstick');
   const args = [inputCard.pcm, outputCard.pcm, ...yardstickArgs(setting)];
   const process = new TestProcess('yardstick', command, args, inputCard.env);
-  const [, capture, playback] = await waitFor('ready yardstick', () => {
-    process.assertRunning();
-    return /ready (\d+) (\d+)/.exec(process.output) ?? undefined;
-  });
-  await waitFor('yardstick that plays', async () => {
-    process.assertRunning();
-    return (await outputCard.status()).playback.state === 'RUNNING';
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    await process.stop(signal);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const ready = async (): Promise<RegExpExecArray> => {
+    const pids = await waitFor('ready yardstick', () => {
+      process.assertRunning();
+      return /ready (\d+) (\d+)/.exec(process.output) ?? undefined;
+    });
+    await waitFor('yardstick that plays', async () => {
+      process.assertRunning();
+      return (await outputCard.status()).playback.state === 'RUNNING';
+    });
+    return pids;
+  };
+  const [, capture, playback] = await ready().catch(async (error: Error) => {
+    await stop('SIGKILL');
+    throw error;
   });
   return {
     folder,
@@ -109,8 +120,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
     pids: { capture: Number(capture), playback: Number(playback) },
     counters: async () => undefined,
     stop: async () => {
-      await process.stop();
-      rmSync(folder, { recursive: true, force: true });
+      await stop('SIGTERM');
       const count = (name: string): number =>
         Number(new RegExp(`${name}=(\\d+)`).exec(process.output)?.[1]);
       const xruns = count('underruns') + count('overruns');

@@ -10,8 +10,12 @@ import type { Counters, Subject } from './Subject.js';
 import type { Witness } from './Witness.js';
 
 const rate = 48_000;
-/** Before anything is counted: starts, first frames, the first corrections of the margin. */
-const warmUpSeconds = 3;
+/**
+ * Before anything is counted: starts, first frames, the first corrections of the margin; in a long
+ * leg, where CPU matters, also what a program compiles once.
+ */
+const warmUpSeconds = { short: 3, long: 8 };
+const longSeconds = 20;
 /** After the measured time, for the last look at the counters; the player is stopped then. */
 const spareSeconds = 10;
 /** So much exact silence under music is a gap. */
@@ -50,12 +54,13 @@ export async function measureLeg(
 ): Promise<Leg> {
   const { inputCard, outputCard, folder } = subject;
   const track = join(folder, 'chirps.raw');
-  const frames = Math.round((warmUpSeconds + seconds + spareSeconds) * rate);
+  const warmUp = seconds < longSeconds ? warmUpSeconds.short : warmUpSeconds.long;
+  const frames = Math.round((warmUp + seconds + spareSeconds) * rate);
   writeFileSync(track, Buffer.from(makeChirpTrack(frames).buffer));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
   try {
     const player = playOn(inputCard, track);
-    await pause(warmUpSeconds * 1000);
+    await pause(warmUp * 1000);
     const before = await snapshot(subject);
     await pause(seconds * 1000);
     const after = await snapshot(subject);

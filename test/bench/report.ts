@@ -129,7 +129,8 @@ function verdicts(rows: readonly Row[], medium: Row | undefined): string {
     p99Verdict(rows, 'ultra', targets.ultraP99Ms),
     ...(medium ? [underrunVerdict(medium), cpuVerdict(medium)] : []),
   ];
-  return ['Targets', ...lines.filter((line) => line !== undefined)].join('\n');
+  const known = lines.filter((line) => line !== undefined);
+  return known.length > 0 ? ['Targets', ...known].join('\n') : 'No target is set for these rows.';
 }
 
 function verdict(passed: boolean, text: string): string {

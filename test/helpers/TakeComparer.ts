@@ -56,6 +56,10 @@ function demandOf({ level, profile }: Expectation): Demand {
 /** Where every level keeps the waveform best: errors are looked for there. */
 const errorBand = { lowHz: 200, highHz: 4_000 } as const;
 const likenessLimits = { toleranceFrames: 12, rmsMin: 0.02, rmsOfSurroundingsMin: 0.7 } as const;
+/** Of a stretch of 5 ms: the milliseconds 1 to 4. */
+const middle = { from: 48, to: 192 } as const;
+/** No codec makes a sound 20 dB softer than it was. */
+const missingPart = 0.01;
 /** How far a part of the recording may lie from where the whole does. */
 const searchFrames = 4_800;
 /** There should be sound where, so long before and after, the original is louder than so much. */
@@ -91,6 +95,7 @@ export class TakeComparer {
       correlation(this.#limit(channel), this.#limited[this.#isStereo ? index : 0]!),
     );
     const mono = bandLimit(mixDown(all), errorBand.lowHz, errorBand.highHz, rate);
+    const heardMono = mixDown(heard);
     const stretches = likeness(this.#errorBand, mono.subarray(lagFrames, to), likenessLimits);
     const { correlationMin, errorMax } = this.#demand;
     const comparison = {
@@ -104,11 +109,14 @@ export class TakeComparer {
     const faults = stretches
       .filter(({ error }) => error > errorMax)
       .map(({ at, error }) => ({ at, what: `unlike the original, error ${error.toFixed(2)}` }));
+    const quiet = stretches
+      .filter(({ at }) => this.#isMissing(at, heardMono))
+      .map(({ at }) => ({ at, what: 'next to nothing' }));
     const blocks = findBrokenBlocks(
       recording.subarray(2 * lagFrames, 2 * to),
       (frame) => this.#isLoud(frame - soundingFrames) && this.#isLoud(frame + soundingFrames),
     );
-    return { ...comparison, faults: [...faults, ...blocks] };
+    return { ...comparison, faults: [...faults, ...quiet, ...blocks] };
   }
 
   /** Where a delay that changed on the way was before and after: the reason for what is unlike. */
@@ -120,6 +128,17 @@ export class TakeComparer {
       return start + findIn(nearby, this.#errorBand.slice(from, from + third)) - from;
     });
     return last! - first!;
+  }
+
+  /** The middle of a stretch that has energy, without its edges: sound from beside it is there. */
+  #isMissing(at: number, heard: Signal): boolean {
+    let energy = 0;
+    let due = 0;
+    for (let i = at + middle.from; i < at + middle.to; i++) {
+      energy += heard[i]! ** 2;
+      due += this.#errorBand[i]! ** 2;
+    }
+    return energy < missingPart * due;
   }
 
   #isLoud(frame: number): boolean {
