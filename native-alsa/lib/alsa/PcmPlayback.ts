@@ -36,7 +36,10 @@ export type Playout = {
 export type PlaybackCounters = {
   /** from the ring into the device */
   framesPlayed: number;
-  /** inserted because the ring was empty while streaming; the start's silence is not counted */
+  /**
+   * inserted because the ring was empty while streaming, or passed while the device recovered from
+   * an xrun; the start's silence is not counted
+   */
   silenceFrames: number;
   /** how often that began */
   underruns: number;

@@ -38,9 +38,13 @@ int PlaybackLoop::stream() {
       if (core_.stopping()) return 0;
       if (recovery == Recovery::kFatal) return error;
       if (recovery == Recovery::kRestart) {
+        const int64_t dryAtNs = atNs_ + framesToNs(fillFrames_);
         reset();
         if (ranOut) told_ = true;
-        if (!ranOut) fadedInFrames_ = 0;
+        if (!ranOut) {
+          fadedInFrames_ = 0;
+          dryAtNs_ = dryAtNs;
+        }
         error = 0;
         continue;
       }
@@ -98,6 +102,7 @@ int PlaybackLoop::carryOutStop() {
   }
   const bool wasRunning = running_;
   reset();
+  dryAtNs_ = 0;
   fade_.forget();
   told_ = ringEmpty();
   stopSeen_ = stopWanted_;
@@ -128,6 +133,8 @@ int PlaybackLoop::begin() {
   if (const int error = device_.start(); error < 0) return error;
   running_ = true;
   atNs_ = monotonicNs();
+  if (dryAtNs_ != 0) statistic(StreamMemory::kSilenceFrames) += silence + framesSince(dryAtNs_);
+  dryAtNs_ = 0;
   progressNs_ = timeoutNs_ = lookNs_ = atNs_;
   sleepNsMin_ = kSleepNsMin;
   statistic(StreamMemory::kStreaming) = 1;
@@ -275,6 +282,10 @@ void PlaybackLoop::planSleep() {
   if (quiet_) until = std::max(until, quietFrames());
   const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
+}
+
+int64_t PlaybackLoop::framesSince(int64_t ns) const {
+  return std::max<int64_t>(0, atNs_ - ns) * core_.options.rate / 1'000'000'000;
 }
 
 int64_t PlaybackLoop::ringFrames() const {

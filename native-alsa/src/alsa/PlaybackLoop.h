@@ -40,6 +40,7 @@ class PlaybackLoop final : public DeviceLoop {
   bool ringEmpty() const { return tail_ == head_; }
   void releaseSlot();
   int64_t ringFrames() const;
+  int64_t framesSince(int64_t ns) const;
   int64_t roomFrames() const { return bufferFrames() - fillFrames_; }
   int64_t bufferFrames() const { return static_cast<int64_t>(device_.bufferFrames()); }
   int64_t guardFrames() const;
@@ -75,6 +76,9 @@ class PlaybackLoop final : public DeviceLoop {
   int64_t lookNs_ = 0;
   int64_t sleepNsMin_ = 0;
   int64_t sleepNs_ = 0;
+  // When the card ran dry in an xrun that is being recovered from, else 0: what passes until it
+  // plays again counts as silence.
+  int64_t dryAtNs_ = 0;
   bool waitForRoom_ = false;
   bool quiet_ = false;  // the card holds so much that commits need not wake the thread
 };

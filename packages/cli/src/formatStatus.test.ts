@@ -35,6 +35,7 @@ const report: PipelineReport = {
   bytes: 1_000,
   drops,
   concealedMs: 0,
+  trimmedMs: 0,
   underruns: 3,
   xruns: 2,
   latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },

@@ -35,7 +35,7 @@ const gone = Object.assign(new Error('no such device'), {
 function bench() {
   const devices: FakeDevice[] = [];
   const lines: string[] = [];
-  const owner = { onOpened: jest.fn(), onWake: jest.fn(), onLost: jest.fn() };
+  const owner = { onOpened: jest.fn(), onWake: jest.fn(), onLost: jest.fn(), onClosing: jest.fn() };
   const keeper = new DeviceKeeper<FakeDevice, Negotiated>(
     (events) => {
       const device = new FakeDevice(events);

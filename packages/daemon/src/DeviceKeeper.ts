@@ -23,6 +23,8 @@ export interface DeviceOwner<Device, Negotiated> {
   onWake(device: Device): void;
   /** The device is not there (any more); it is tried again until `stop`. */
   onLost(error: DeviceFailure): void;
+  /** `device` is about to be closed, lost or not: the last look at its counters. */
+  onClosing(device: Device): void;
 }
 
 /** How often a lost device is tried: briskly at first, for ever in the end. */
@@ -109,6 +111,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #closeDevice(): void {
     const device = this.#device;
     if (!device) return;
+    this.#owner.onClosing(device);
     this.#device = undefined;
     this.#opened = false;
     this.#closing = device.close(closeTimeoutMs).then((how) => {

@@ -77,6 +77,8 @@ export class InputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #lostReason: string | null = null;
+  /** Of the devices that were closed. */
+  #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
     const { config, log, runtimeFolder } = context;
@@ -89,6 +91,7 @@ export class InputPipeline implements Pipeline {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: (device) => this.#onFrames(device),
         onLost: (error) => this.#onLost(error as AlsaError),
+        onClosing: (device) => this.#onClosing(device),
       },
       log,
     );
@@ -239,6 +242,12 @@ export class InputPipeline implements Pipeline {
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
   }
 
+  #onClosing(device: PcmCapture): void {
+    const { ringFullSlots, xruns } = device.counters();
+    this.#drops.capture_ring_full += ringFullSlots;
+    this.#xrunsBefore += xruns;
+  }
+
   #onLost(error: AlsaError): void {
     const { log, config, fatal } = this.#context;
     if (error.code === 'ALSA_UNKNOWN_PCM') {
@@ -304,12 +313,13 @@ export class InputPipeline implements Pipeline {
       bytes: this.#bytes,
       drops: {
         ...this.#drops,
-        capture_ring_full: device?.ringFullSlots ?? 0,
+        capture_ring_full: this.#drops.capture_ring_full + (device?.ringFullSlots ?? 0),
         send_queue_full: dropped,
       },
       concealedMs: 0,
+      trimmedMs: 0,
       underruns: 0,
-      xruns: device?.xruns ?? 0,
+      xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary('capture'),
     };
   }

@@ -79,6 +79,7 @@ export class OutputPipeline implements Pipeline {
   #lastPacketUs = 0;
   #fromCapture = false;
   #lostReason: string | null = null;
+  /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
 
@@ -126,6 +127,7 @@ export class OutputPipeline implements Pipeline {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => this.#player?.onLowWater(monotonicUs()),
         onLost: (error) => this.#onLost(error as AlsaError),
+        onClosing: (device) => this.#onClosing(device),
       },
       log,
     );
@@ -201,6 +203,12 @@ export class OutputPipeline implements Pipeline {
     });
   }
 
+  #onClosing(device: PcmPlayback): void {
+    const { underruns, xruns } = device.counters();
+    this.#underrunsBefore += underruns;
+    this.#xrunsBefore += xruns;
+  }
+
   #onLost(error: AlsaError): void {
     const { log, config, fatal } = this.#context;
     if (error.code === 'ALSA_UNKNOWN_PCM') {
@@ -263,6 +271,7 @@ export class OutputPipeline implements Pipeline {
       bytes: this.#bytes,
       drops: { ...this.#counters.drops },
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
+      trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),

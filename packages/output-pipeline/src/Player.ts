@@ -45,8 +45,8 @@ export type PlayerOptions = {
 };
 
 const framesPerMs = mediaRate / 1000;
-/** More than this over the target, for a whole window, is cut out. */
-const excessFrames = 5 * framesPerMs;
+/** More than this over the target, for a whole window, is cut out: little at first, then rarely. */
+const excessFrames = { first: 2 * framesPerMs, later: 5 * framesPerMs };
 /** Over how long the margin is watched: shortly after a start, then always. */
 const windowUs = { first: 200_000, later: 1_000_000 };
 const firstWindows = 3;
@@ -233,14 +233,15 @@ export class Player {
     if (nowUs < this.#windowEndUs) return;
     const excess = this.#marginMin - this.#options.targetFrames;
     const cut = Math.min(Math.round(excess), Math.floor(frames / 2));
-    if (excess > excessFrames) {
+    const starting = this.#windows < firstWindows;
+    if (excess > (starting ? excessFrames.first : excessFrames.later)) {
       this.#jitter.skip(cut);
       this.#counters.trimmedFrames += cut;
       this.#blend = true;
     }
     this.#windows += 1;
     this.#marginMin = Number.POSITIVE_INFINITY;
-    this.#windowEndUs = nowUs + (this.#windows < firstWindows ? windowUs.first : windowUs.later);
+    this.#windowEndUs = nowUs + (starting ? windowUs.first : windowUs.later);
   }
 
   /** Fades from what would have been played into what is, so that a cut makes no click. */

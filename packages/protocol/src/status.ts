@@ -54,6 +54,8 @@ export type PipelineReport = {
   drops: DropCounts;
   /** Audio that was made up for missing packets, in milliseconds. */
   concealedMs: number;
+  /** Audio that was cut out to get back to the wanted margin, in milliseconds. */
+  trimmedMs: number;
   /** Events in which the playback ring ran dry while audio was expected. */
   underruns: number;
   /** Under- or overruns of the card itself. */
