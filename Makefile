@@ -60,5 +60,5 @@ bench: build ## latency, underruns, CPU and memory beside the C yardstick
 
 .PHONY: clean
 clean: ## what was built, without npm packages
-	rm -rf native-alsa/build native-alsa/build.log packages/*/dist packages/*/*.tsbuildinfo \
+	rm -rf dist native-alsa/build native-alsa/build.log packages/*/dist packages/*/*.tsbuildinfo \
 	  native-alsa/dist native-alsa/*.tsbuildinfo

@@ -38,8 +38,9 @@ const deadlines = {
 const stderrBytesMax = 4_096;
 
 /**
- * Node's flags for a pipeline: a small heap, one helper thread for V8 on a one-core device. The optimising compiler stays: `--no-opt` saves 1 MB
- * of private memory here and costs a seventh more CPU once the program is warm.
+ * Node's flags for a pipeline: a small heap, and one helper thread for V8, as the device has one
+ * core. The optimising compiler stays: `--no-opt` saves 1 MB of private memory here and costs a
+ * seventh more CPU once the program is warm.
  */
 const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32', '--v8-pool-size=1'];
 
