@@ -40,7 +40,6 @@ function runsOf({ name }: Setting): Run[] {
     ['yardstick', cpuSeconds],
     ['kvm-audio', cpuSeconds],
     ['yardstick', cpuSeconds],
-    ['kvm-audio', cpuSeconds],
   ];
 }
 

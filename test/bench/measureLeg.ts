@@ -10,11 +10,9 @@ import type { Counters, Subject } from './Subject.js';
 import type { Witness } from './Witness.js';
 
 const rate = 48_000;
-/**
- * Before anything is counted: starts, first frames, the first corrections of the margin; in a long
- * leg, where CPU matters, also what a program compiles once.
- */
-const warmUpSeconds = { short: 3, long: 8 };
+/** Before anything is counted: starts, first frames, the first corrections of the margin. */
+const warmUpSecondsMin = 3;
+/** A leg of this length is one for CPU too: it begins in the steady state. */
 const longSeconds = 20;
 /** After the measured time, for the last look at the counters; the player is stopped then. */
 const spareSeconds = 10;
@@ -54,7 +52,7 @@ export async function measureLeg(
 ): Promise<Leg> {
   const { inputCard, outputCard, folder } = subject;
   const track = join(folder, 'chirps.raw');
-  const warmUp = seconds < longSeconds ? warmUpSeconds.short : warmUpSeconds.long;
+  const warmUp = seconds < longSeconds ? warmUpSecondsMin : subject.warmUpSeconds;
   const frames = Math.round((warmUp + seconds + spareSeconds) * rate);
   writeFileSync(track, Buffer.from(makeChirpTrack(frames).buffer));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));

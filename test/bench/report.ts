@@ -93,7 +93,8 @@ function cpuTable({ legs }: Row): string {
   };
   const { all, own } = cpuRatios(legs);
   return [
-    `CPU at medium, in percent of one core, medians of ${legs['kvm-audio'].length} runs`,
+    'CPU at medium in the steady state, in percent of one core, medians of ' +
+      `${legs['kvm-audio'].length} runs (${legs.yardstick.length} of the yardstick)`,
     ...part('kvm-audio'),
     ...part('yardstick'),
     line('ratio without the bridging client', `${own.toFixed(2)} x`.padStart(8)),
