@@ -1,6 +1,14 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { checkSocketPath, type SocketName, socketNames, socketPath } from '@kvm-audio/protocol';
 import { exitCodes, FatalError } from './exitCodes.js';
+
+/** With its parents. Not mkdir's `recursive`, which in Node 20 never ends below /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o750 });
+}
 
 /**
  * Makes the folder (mode 0750) and checks that sockets fit and can be made in it.
@@ -15,7 +23,7 @@ export function prepareRuntimeFolder(folder: string): void {
     }
   }
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o750 });
+    makeFolder(resolve(folder));
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code ?? String(error);
