@@ -14,8 +14,8 @@ help: ## this list
 .PHONY: run
 run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm] [OUTPUT=pcm] [QUALITY=level]
 	@exec node packages/cli/bin/kvm-audioctl.js demo \
-	  $(if $(INPUT),--input '$(INPUT)') $(if $(OUTPUT),--output '$(OUTPUT)') \
-	  $(if $(QUALITY),--quality '$(QUALITY)')
+	  $(if $(INPUT),--input "$$INPUT") $(if $(OUTPUT),--output "$$OUTPUT") \
+	  $(if $(QUALITY),--quality "$$QUALITY")
 
 .PHONY: test
 test: build lint types ## everything: lint, types, unit and integration tests

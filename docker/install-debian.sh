@@ -9,6 +9,16 @@ PACKAGES="build-essential python3 pkg-config libasound2-dev libopus-dev alsa-uti
 
 NODE_MAJOR_MIN=20
 
+check_node() {
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge "$NODE_MAJOR_MIN" ] && return
+  echo "kvm-audio needs Node.js $NODE_MAJOR_MIN or newer, this is $(node --version)" >&2
+  exit 1
+}
+
+# Before anything is installed, where there is a Node.
+if command -v node >/dev/null 2>&1; then check_node; fi
+
 missing=""
 for package in $PACKAGES; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
@@ -31,17 +41,14 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   echo "installing:$missing"
-  $as_root env DEBIAN_FRONTEND=noninteractive sh -c "$line" >/tmp/kvm-audio-apt.$$ 2>&1 || {
-    cat /tmp/kvm-audio-apt.$$ >&2
-    rm -f /tmp/kvm-audio-apt.$$
+  log=$(mktemp)
+  $as_root env DEBIAN_FRONTEND=noninteractive sh -c "$line" >"$log" 2>&1 || {
+    cat "$log" >&2
+    rm -f "$log"
     echo "kvm-audio: these Debian packages could not be installed:$missing" >&2
     exit 1
   }
-  rm -f /tmp/kvm-audio-apt.$$
+  rm -f "$log"
 fi
 
-major=$(node -p 'process.versions.node.split(".")[0]')
-if [ "$major" -lt "$NODE_MAJOR_MIN" ]; then
-  echo "kvm-audio needs Node.js $NODE_MAJOR_MIN or newer, this is $(node --version)" >&2
-  exit 1
-fi
+check_node

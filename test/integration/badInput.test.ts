@@ -44,6 +44,12 @@ describe('kvm-audiod on bad input', () => {
     expect(code).toBe(66);
   });
 
+  it('names an input device that ALSA does not know, before anybody listens', async () => {
+    const { code, said } = await run('[input]\ndevice = "nosuchcard"\n');
+    expect(said).toBe('kvm-audiod: input.device = "nosuchcard": ALSA knows no such PCM');
+    expect(code).toBe(66);
+  });
+
   it('names an unknown key and the file', async () => {
     const { code, said } = await run('[input]\nqualty = "low"\n');
     expect(said).toBe(`kvm-audiod: ${join(folder, 'bad.toml')}: unknown key input.qualty`);

@@ -45,7 +45,7 @@ describe('a running daemon', () => {
     expect(lines[0]).toMatch(/^kvm-audiod \d+\.\d+\.\d+, pid \d+, up 00:00:\d\d$/);
     expect(lines[2]).toMatch(/^PIPELINE {2}STATE/);
     expect(lines[3]).toMatch(/^output\s+\S+\s+\d+\s+0\s+medium\s+96 kbps/);
-    expect(lines[4]).toMatch(/^input\s+idle\s+\d+\s+0\s+medium\s+64 kbps/);
+    expect(lines[4]).toMatch(/^input\s+\S+\s+\d+\s+0\s+medium\s+64 kbps/);
   });
 
   it('lists, tells and sets the quality levels', async () => {
@@ -143,6 +143,26 @@ describe('a running daemon', () => {
     const status = await daemon.status();
     expect(status.output.stream?.state).toBe('running');
     expect((await daemon.outputCard.status()).playback.state).toBe('RUNNING');
+  });
+});
+
+describe('an input that nobody listens to any more', () => {
+  it('closes its device after the time that it lingers', async () => {
+    const daemon = await TestDaemon.start({ config: { input: { lingerMs: 100 } } });
+    try {
+      const isOpen = async () => (await daemon.inputCard.status()).capture.open;
+      await waitFor('closed device', async () => !(await isOpen()));
+      const bridge = await daemon.bridge();
+      expect(await isOpen()).toBe(true);
+      await bridge.stop();
+      await waitFor('closed device', async () => !(await isOpen()));
+      await daemon.waitForStatus(
+        'idle input',
+        ({ input }) => input.stream?.state === 'idle' && input.stream.clients === 0,
+      );
+    } finally {
+      await daemon.stop();
+    }
   });
 });
 

@@ -107,11 +107,16 @@ export function formatStatus(status: DaemonStatus): string {
 /** The status in one line: what `demo` prints each second. */
 export function formatStatusLine(status: DaemonStatus): string {
   return [status.output, status.input]
-    .map(
-      (pipeline) =>
-        `${pipeline.direction} ${formatState(pipeline)} ${pipeline.level} ` +
-        `${formatBitrate(pipeline)} ${formatLatency(pipeline)} ms ` +
-        `drops ${totalDrops(pipeline)} restarts ${pipeline.restarts}`,
+    .map((pipeline) =>
+      [
+        pipeline.direction,
+        formatState(pipeline),
+        pipeline.level,
+        formatBitrate(pipeline).replace(' kbps', 'k'),
+        `${formatLatency(pipeline)} ms`,
+        `drops ${totalDrops(pipeline)}`,
+        `restarts ${pipeline.restarts}`,
+      ].join(' '),
     )
     .join(' | ');
 }

@@ -6,13 +6,15 @@ import { qualityCommand } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 
 /** As in sysexits.h. */
-const exitCodes = { failed: 1, usage: 64, noDaemon: 69 };
+const exitCodes = { failed: 1, usage: 64, noDaemon: 69, forbidden: 77 };
 
 function die(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error);
   const noDaemon = error instanceof ProtocolError && error.code === 'CONNECTION_CLOSED';
   console.error(`kvm-audioctl: ${message}${noDaemon ? '; is kvm-audiod running?' : ''}`);
-  process.exit(noDaemon ? exitCodes.noDaemon : exitCodes.failed);
+  const forbidden = error instanceof ProtocolError && error.code === 'FORBIDDEN';
+  if (noDaemon) process.exit(exitCodes.noDaemon);
+  process.exit(forbidden ? exitCodes.forbidden : exitCodes.failed);
 }
 
 await yargs(process.argv.slice(2))
@@ -25,10 +27,9 @@ await yargs(process.argv.slice(2))
   .demandCommand(1, 'a command is missing')
   .strict()
   .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
-  .fail((message, error, parser) => {
+  .fail((message, error) => {
     if (error) die(error);
-    console.error(`kvm-audioctl: ${message}\n`);
-    parser.showHelp();
+    console.error(`kvm-audioctl: ${message.trim().replace(/\s*\n\s*/g, '; ')} (--help shows how)`);
     process.exit(exitCodes.usage);
   })
   .parseAsync()

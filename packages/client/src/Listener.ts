@@ -12,7 +12,7 @@ import { Reconnector } from './Reconnector.js';
 export type ListenerEvents = {
   /** The stream is there, at first or again. */
   connected: [format: StreamFormat];
-  /** The stream's format changed; the next packet is in the new one. */
+  /** The stream's format changed; a packet that was on its way may still be in the old one. */
   format: [format: StreamFormat];
   /** One Opus packet. Its payload is good only until the handler returns. */
   packet: [packet: AudioPacket];
@@ -62,7 +62,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
         },
         onPacket: (packet) => this.emit('packet', packet),
         onClose: (error) => {
-          if (!up) return;
+          if (!up || this.#reconnector.stopped) return;
           this.emit('disconnected', error);
           lost(error);
         },

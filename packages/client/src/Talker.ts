@@ -82,6 +82,7 @@ export class Talker extends EventEmitter<TalkerEvents> {
           if (!up) return;
           this.#sender?.stop();
           this.#sender = undefined;
+          if (this.#reconnector.stopped) return;
           this.emit('disconnected', error);
           lost(error);
         },

@@ -12,8 +12,8 @@ import {
  * Connects to a socket and says hello. `onWelcome` is called before anything that follows the
  * welcome on the wire.
  *
- * @throws ProtocolError the server's refusal, or CONNECTION_CLOSED naming the path where nobody
- *   listens on it.
+ * @throws ProtocolError the server's refusal; CONNECTION_CLOSED naming the path where nobody
+ *   listens on it, FORBIDDEN where it may not be opened.
  */
 export async function connect(
   path: string,
@@ -28,7 +28,10 @@ export async function connect(
   } catch (error) {
     connection.destroy();
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new ProtocolError('CONNECTION_CLOSED', `nobody answers on ${path} (${code})`, { code });
+    const denied = code === 'EACCES' || code === 'EPERM';
+    throw denied
+      ? new ProtocolError('FORBIDDEN', `no permission to connect to ${path} (${code})`, { code })
+      : new ProtocolError('CONNECTION_CLOSED', `nobody answers on ${path} (${code})`, { code });
   }
   try {
     await sayHello(connection, hello, (welcome) => onWelcome?.(welcome, connection));

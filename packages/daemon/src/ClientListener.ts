@@ -107,8 +107,8 @@ export class ClientListener {
       onNotification: (method, params) => handlers.onNotification(method, params),
       onPacket: (packet) => handlers.onPacket(packet),
       onClose: (error) => {
-        handlers.onClose(error);
         this.#forget(connection);
+        handlers.onClose(error);
       },
     };
   }

@@ -12,12 +12,17 @@ const names: Record<number, string> = {
   60: 'FATAL',
 };
 
+/** A string that cannot change what a terminal shows around it. */
+function isPlain(value: unknown): value is string {
+  return typeof value === 'string' && /^\P{Cc}*$/u.test(value);
+}
+
 /** A JSON line as a person reads it: time, level, who, what, then the other fields. */
 export function formatLine(line: string): string {
   const { level, time, name, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(time as number).toISOString().slice(11, 23);
   const rest = Object.entries(fields)
-    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([key, value]) => ` ${key}=${isPlain(value) ? value : JSON.stringify(value)}`)
     .join('');
   const levelName = (names[level as number] ?? String(level)).padEnd(5);
   return `${clock} ${levelName} ${String(name)}: ${String(msg)}${rest}\n`;

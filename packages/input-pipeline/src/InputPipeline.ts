@@ -71,6 +71,8 @@ export class InputPipeline implements Pipeline {
   readonly #drops = noDrops();
   #format: EffectiveFormat;
   #encoder: FrameEncoder;
+  /** Clients that said hello and are not gone. */
+  #listeners = 0;
   #seq = 0;
   #mediaTime = 0;
   #discontinuity = false;
@@ -122,7 +124,9 @@ export class InputPipeline implements Pipeline {
   }
 
   async start(): Promise<void> {
-    if (this.#context.config.input.keepOpen) this.#device.start();
+    // Also without a listener: a device that ALSA does not know is told at the start.
+    this.#device.start();
+    this.#letGo();
     await this.#listener.listen();
   }
 
@@ -205,6 +209,7 @@ export class InputPipeline implements Pipeline {
 
   #onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers } {
     const { log } = this.#context;
+    this.#listeners += 1;
     this.#linger.hold();
     this.#device.start();
     // The reply to hello is written before the first packet: both are queued in this order.
@@ -229,9 +234,12 @@ export class InputPipeline implements Pipeline {
   #onSinkGone(connection: Connection, client: string): void {
     this.#sinks.remove(connection);
     this.#context.log.info({ client }, 'listener gone');
-    if (this.#listener.connections === 0 && !this.#context.config.input.keepOpen) {
-      this.#linger.letGo();
-    }
+    this.#listeners -= 1;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#listeners === 0 && !this.#context.config.input.keepOpen) this.#linger.letGo();
   }
 
   #onOpened(device: PcmCapture, negotiated: Negotiated): void {
@@ -299,9 +307,9 @@ export class InputPipeline implements Pipeline {
   report(): PipelineReport {
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
-    const wanted = this.#listener.connections > 0 || this.#context.config.input.keepOpen;
+    const wanted = this.#listeners > 0 || this.#context.config.input.keepOpen;
     const missing = this.#lostReason === null ? 'starting' : 'no-device';
-    const state = device ? 'running' : wanted ? missing : 'idle';
+    const state = !wanted ? 'idle' : device ? 'running' : missing;
     return {
       state,
       reason: this.#lostReason,

@@ -163,7 +163,8 @@ export class Player {
     const slot = this.#sink.acquire();
     if (!slot) {
       this.#counters.drops.playback_ring_full += 1;
-      step.packet?.release();
+      // The packet that redundancy is taken from stays in the jitter buffer.
+      if (step.action === 'decode') step.packet?.release();
       return false;
     }
     slot.offsetFrames = step.trimFrames;

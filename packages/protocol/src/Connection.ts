@@ -60,7 +60,7 @@ export class Connection {
     this.#socket = openSocket(
       source,
       (bytes, start, end) => this.#onMessage(bytes, start, end),
-      (error) => this.fail(ProtocolError.from(error)),
+      (error) => this.fail(error),
     );
     this.#socket.on('error', (error) => {
       this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import net from 'node:net';
+import { ProtocolError } from './errors.js';
 import { limits } from './limits.js';
 import { type OnMessage, ReceiveBuffer } from './ReceiveBuffer.js';
 
@@ -17,12 +18,12 @@ export type SocketSource =
  * read. Node offers `onread` only where the socket is created, so that of an accepted socket its
  * handle is moved to a new one: the one place that touches Node's internals.
  *
- * @param onMessage may throw: the error goes to `onError`, and reading stops.
+ * @param onMessage may throw: a ProtocolError goes to `onError`, and reading stops.
  */
 export function openSocket(
   source: SocketSource,
   onMessage: OnMessage,
-  onError: (error: unknown) => void,
+  onError: (error: ProtocolError) => void,
 ): net.Socket {
   const receive = new ReceiveBuffer();
   const onread = {
@@ -32,6 +33,8 @@ export function openSocket(
         receive.received(count, onMessage);
         return true;
       } catch (error) {
+        // What the other end did wrong ends its connection; a bug of ours ends the process.
+        if (!(error instanceof ProtocolError)) throw error;
         onError(error);
         return false;
       }

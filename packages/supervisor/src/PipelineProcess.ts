@@ -232,12 +232,21 @@ export class PipelineProcess {
   #watch(ms: number, reason: string): void {
     clearTimeout(this.#watchTimer);
     if (this.#state !== 'starting' && this.#state !== 'running') return;
-    this.#watchTimer = setTimeout(() => {
-      this.#hangReason = `${reason} for ${ms} ms`;
-      const { direction, log } = this.#options;
-      log.warn({ pid: this.#child?.pid }, `${direction} pipeline hangs: ${this.#hangReason}`);
-      this.#endChild(0, deadlines.killMs - deadlines.termMs);
+    const timer = setTimeout(() => {
+      // Where this process itself was stopped, heartbeats wait to be read: they are looked at first.
+      setImmediate(() => {
+        if (this.#watchTimer === timer) this.#endHung(`${reason} for ${ms} ms`);
+      });
     }, ms);
+    this.#watchTimer = timer;
+  }
+
+  #endHung(reason: string): void {
+    const { direction, log } = this.#options;
+    if (!this.#child || this.#state === 'stopping') return;
+    this.#hangReason = reason;
+    log.warn({ pid: this.#child.pid }, `${direction} pipeline hangs: ${reason}`);
+    this.#endChild(0, deadlines.killMs - deadlines.termMs);
   }
 
   #endChild(termAfterMs: number, killAfterMs: number): void {

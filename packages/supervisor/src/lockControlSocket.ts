@@ -14,7 +14,11 @@ function answers(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', () => resolve(false));
+    // A full backlog (EAGAIN) is somebody who is slow, not nobody.
+    probe.once('error', (error) => {
+      const code = errorCode(error);
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
   });
 }
 

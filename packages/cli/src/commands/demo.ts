@@ -18,8 +18,9 @@ export const demoCommand: CommandModule<object, DemoArgs> = {
       }),
   handler: async (options) => {
     const demo = new Demo(options);
-    process.on('SIGINT', () => demo.stop());
-    process.on('SIGTERM', () => demo.stop());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => demo.stop());
+    }
     process.exit(await demo.run());
   },
 };

@@ -61,7 +61,7 @@ export class Demo {
       daemon.once('exit', (code) => resolve(code ?? 1));
     });
     try {
-      const status = await Promise.race([this.#ready(), ended.then(() => undefined)]);
+      const status = await Promise.race([this.#ready(daemon), ended.then(() => undefined)]);
       if (status && !this.#stopping) this.#begin(status);
       return await ended;
     } finally {
@@ -77,11 +77,12 @@ export class Demo {
     for (const child of this.#children) child.kill('SIGTERM');
   }
 
-  async #ready(): Promise<DaemonStatus> {
+  async #ready(daemon: ChildProcess): Promise<DaemonStatus> {
     const deadline = performance.now() + startMs;
     for (;;) {
       try {
         const status = await askDaemon((control) => control.call('status.get', {}));
+        if (status.pid !== daemon.pid) throw new Error('another daemon runs in this folder');
         if (status.output.stream && status.input.stream) return status;
       } catch (error) {
         if (performance.now() > deadline) throw error;
@@ -120,10 +121,13 @@ export class Demo {
       console.error(`the programme cannot be played: ${error.message} (Debian: alsa-utils)`);
     });
     const bytes = Buffer.from(samples.buffer);
-    const feed = (): void => {
-      if (!this.#stopping) player.stdin.write(bytes, feed);
+    const feed = (error?: Error | null): void => {
+      if (!error && !this.#stopping) player.stdin.write(bytes, feed);
     };
     player.stdin.on('error', () => undefined);
+    player.once('exit', (code, signal) => {
+      if (!this.#stopping) console.error(`the programme has ended (aplay: ${signal ?? code})`);
+    });
     feed();
     console.log('the built-in programme plays into the virtual card');
   }
