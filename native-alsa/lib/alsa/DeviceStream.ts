@@ -1,9 +1,21 @@
 import { AlsaError, errnoName } from './AlsaError.js';
 import { type AddonStream, type Layout, loadAddon } from './addon.js';
+import { monotonicUs } from './clock.js';
 import { limits } from './limits.js';
 import type { Negotiated, PcmEvents, PcmOptions } from './options.js';
 import { checkOptions } from './options.js';
 import { StreamMemory } from './StreamMemory.js';
+
+/** What both directions count. */
+export type StreamCounters = {
+  xruns: number;
+  wakeups: number;
+  pollRounds: number;
+  pollTimeouts: number;
+  lastProgressUs: number;
+  inCallSinceUs: number;
+  streaming: 0 | 1;
+};
 
 export type CloseResult = 'joined' | 'abandoned';
 
@@ -44,6 +56,20 @@ export class DeviceStream {
   /** Wakes the device thread now. */
   wakeThread(): void {
     this.#stream.kick();
+  }
+
+  /** Fills in what both directions count. @returns all statistics, for what one of them does. */
+  readCounters(counters: StreamCounters): Float64Array {
+    const { memory, layout } = this;
+    const statistics = memory.statistics();
+    counters.xruns = statistics[layout.xruns]!;
+    counters.wakeups = statistics[layout.wakeups]!;
+    counters.pollRounds = statistics[layout.pollRounds]!;
+    counters.pollTimeouts = statistics[layout.pollTimeouts]!;
+    counters.lastProgressUs = statistics[layout.lastProgressUs]!;
+    counters.inCallSinceUs = memory.inCallSinceUs(monotonicUs());
+    counters.streaming = statistics[layout.streaming] === 1 ? 1 : 0;
+    return statistics;
   }
 
   close(timeoutMs: number): Promise<CloseResult> {

@@ -1,4 +1,3 @@
-import { monotonicUs } from './clock.js';
 import { type CloseResult, DeviceStream } from './DeviceStream.js';
 import type { PcmEvents, PcmOptions } from './options.js';
 import { checkSlotFrames } from './options.js';
@@ -108,20 +107,13 @@ export class PcmCapture {
 
   /** Always the same object, filled anew. */
   counters(): CaptureCounters {
-    const { memory, layout } = this.#stream;
-    const statistics = memory.statistics();
+    const { layout } = this.#stream;
     const counters = this.#counters;
+    const statistics = this.#stream.readCounters(counters);
     counters.framesRead = statistics[layout.framesMoved]!;
     counters.slotsFilled = statistics[layout.slotsFilled]!;
     counters.ringFullSlots = statistics[layout.ringFullSlots]!;
-    counters.xruns = statistics[layout.xruns]!;
     counters.framesLost = statistics[layout.framesDropped]!;
-    counters.wakeups = statistics[layout.wakeups]!;
-    counters.pollRounds = statistics[layout.pollRounds]!;
-    counters.pollTimeouts = statistics[layout.pollTimeouts]!;
-    counters.lastProgressUs = statistics[layout.lastProgressUs]!;
-    counters.inCallSinceUs = memory.inCallSinceUs(monotonicUs());
-    counters.streaming = statistics[layout.streaming] === 1 ? 1 : 0;
     return counters;
   }
 

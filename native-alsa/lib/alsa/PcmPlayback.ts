@@ -1,4 +1,3 @@
-import { monotonicUs } from './clock.js';
 import { type CloseResult, DeviceStream } from './DeviceStream.js';
 import type { Margins, PcmEvents, PcmOptions } from './options.js';
 import { checkMargins } from './options.js';
@@ -197,19 +196,12 @@ export class PcmPlayback {
 
   /** Always the same object, filled anew. */
   counters(): PlaybackCounters {
-    const { memory, layout } = this.#stream;
-    const statistics = memory.statistics();
+    const { layout } = this.#stream;
     const counters = this.#counters;
+    const statistics = this.#stream.readCounters(counters);
     counters.framesPlayed = statistics[layout.framesMoved]!;
     counters.silenceFrames = statistics[layout.silenceFrames]!;
     counters.underruns = statistics[layout.underruns]!;
-    counters.xruns = statistics[layout.xruns]!;
-    counters.wakeups = statistics[layout.wakeups]!;
-    counters.pollRounds = statistics[layout.pollRounds]!;
-    counters.pollTimeouts = statistics[layout.pollTimeouts]!;
-    counters.lastProgressUs = statistics[layout.lastProgressUs]!;
-    counters.inCallSinceUs = memory.inCallSinceUs(monotonicUs());
-    counters.streaming = statistics[layout.streaming] === 1 ? 1 : 0;
     counters.deviceDelayFrames = statistics[layout.deviceDelayFrames]!;
     return counters;
   }
