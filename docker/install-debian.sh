@@ -4,8 +4,10 @@
 # stops. Says nothing and touches nothing where all is there.
 set -eu
 
-# Compiler and node-gyp; ALSA and Opus for the addons; aplay and arecord; sound to test with.
-PACKAGES="build-essential python3 pkg-config libasound2-dev libopus-dev alsa-utils sox espeak-ng"
+# Compiler and node-gyp; ALSA, SpeexDSP and Opus for the addons; aplay and arecord; sound to test
+# with.
+PACKAGES="build-essential python3 pkg-config libasound2-dev libspeexdsp-dev libopus-dev alsa-utils \
+sox espeak-ng"
 
 NODE_MAJOR_MIN=20
 

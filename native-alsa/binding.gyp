@@ -15,8 +15,8 @@
     {
       "target_name": "alsa",
       "sources": ["<!@(ls -1 src/alsa/*.cpp)"],
-      "cflags_cc": ["<!@(pkg-config --cflags alsa)"],
-      "libraries": ["<!@(pkg-config --libs alsa)"],
+      "cflags_cc": ["<!@(pkg-config --cflags alsa speexdsp)"],
+      "libraries": ["<!@(pkg-config --libs alsa speexdsp)"],
       "ldflags": ["-Wl,-z,nodelete"]
     },
     {

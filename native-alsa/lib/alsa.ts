@@ -6,3 +6,7 @@ export type { CaptureCounters, CaptureSlot } from './alsa/PcmCapture.js';
 export { PcmCapture } from './alsa/PcmCapture.js';
 export type { PlaybackCounters, PlaybackSlot, Playout } from './alsa/PcmPlayback.js';
 export { PcmPlayback } from './alsa/PcmPlayback.js';
+export type { Resampled, ResamplerOptions } from './alsa/Resampler.js';
+export { Resampler } from './alsa/Resampler.js';
+export type { ResamplerErrorCode } from './alsa/ResamplerError.js';
+export { ResamplerError } from './alsa/ResamplerError.js';

@@ -21,6 +21,11 @@ test('a missing libasound names the package to install', () => {
   expect(loadError(missing)).toContain('install the package libasound2');
 });
 
+test('a missing libspeexdsp names the package to install', () => {
+  const missing = new Error('libspeexdsp.so.1: cannot open shared object file');
+  expect(loadError(missing)).toContain('install the package libspeexdsp1');
+});
+
 test('whatever else keeps the addon from loading is told as it is', () => {
   expect(loadError(new Error('wrong ELF class'))).toContain('wrong ELF class');
 });

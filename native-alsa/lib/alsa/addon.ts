@@ -86,9 +86,30 @@ export interface AddonStream {
   failure(): Failure;
 }
 
+/** SpeexDSP's resampler as src/alsa/Resampler.h exposes it: codes are RESAMPLER_ERR_*, 0 = done. */
+export interface AddonResampler {
+  process(pcm: Int16Array, frames: number, out: Int16Array, counts: Int32Array): number;
+  setRatio(
+    viaNumerator: number,
+    viaDenominator: number,
+    numerator: number,
+    denominator: number,
+  ): number;
+  inputLatency(): number;
+  outputLatency(): number;
+  reset(): number;
+  close(): void;
+}
+
 export type Addon = {
   readonly layout: Layout;
   readonly Stream: new (options: StreamOptions, onEvents: (bits: number) => void) => AddonStream;
+  readonly Resampler: new (
+    channels: number,
+    inputRate: number,
+    outputRate: number,
+    quality: number,
+  ) => AddonResampler;
 };
 
 /** Relative to this file both in lib/alsa/ and in dist/alsa/. */
@@ -119,6 +140,9 @@ function explainLoadFailure(error: unknown): string {
   if (code === 'MODULE_NOT_FOUND') return 'the alsa addon is not built: run `make build`';
   if (reason.includes('libasound.so')) {
     return `libasound is missing: install the package libasound2 (Debian, Ubuntu): ${reason}`;
+  }
+  if (reason.includes('libspeexdsp.so')) {
+    return `libspeexdsp is missing: install the package libspeexdsp1 (Debian, Ubuntu): ${reason}`;
   }
   return `the alsa addon does not load: ${reason}`;
 }

@@ -53,7 +53,8 @@ export interface PcmEvents {
   failed(error: AlsaError): void;
 }
 
-function check(name: string, value: number, min: number, max: number): void {
+/** Throws a RangeError that names the option, its value and its bounds. */
+export function check(name: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new RangeError(`${name} = ${value} is not a whole number from ${min} to ${max}`);
 }

@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "Environment.h"
+#include "Resampler.h"
 #include "Stream.h"
 #include "StreamMemory.h"
 
@@ -61,6 +62,7 @@ Napi::Object describeLayout(Napi::Env env) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("Stream", Stream::define(env));
+  exports.Set("Resampler", Resampler::define(env));
   exports.Set("layout", describeLayout(env));
   return exports;
 }

@@ -1,6 +1,6 @@
 #include "Encoder.h"
 
-#include "views.h"
+#include "../views.h"
 
 namespace kvm_audio {
 
