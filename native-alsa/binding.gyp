@@ -24,6 +24,10 @@
       "sources": ["<!@(ls -1 src/opus/*.cpp)"],
       "cflags_cc": ["<!@(pkg-config --cflags opus)"],
       "libraries": ["<!@(pkg-config --libs opus)"]
+    },
+    {
+      "target_name": "sys",
+      "sources": ["<!@(ls -1 src/sys/*.cpp)"]
     }
   ]
 }

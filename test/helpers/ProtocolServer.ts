@@ -3,6 +3,7 @@ import {
   awaitHello,
   Connection,
   type Hello,
+  NodeStream,
   type ProtocolError,
   type Role,
   type StreamFormat,
@@ -74,7 +75,7 @@ export class ProtocolServer {
       },
       () => this.#open.delete(connection),
     );
-    const connection = new Connection({ accepted: socket }, gate.handlers);
+    const connection = new Connection(NodeStream.accepted(socket), gate.handlers);
     this.#open.add(connection);
     gate.bind(connection);
   }

@@ -103,8 +103,9 @@ describe('kvm-audiod on bad input', () => {
     const first = await TestDaemon.start();
     try {
       const { code, said } = await run('', first.runtimeFolder);
-      const socket = join(first.runtimeFolder, 'control.sock');
-      expect(said).toBe(`kvm-audiod: a daemon runs already: it answers on ${socket}`);
+      expect(said).toBe(
+        `kvm-audiod: a daemon runs already, with sockets in ${first.runtimeFolder}`,
+      );
       expect(code).toBe(69);
     } finally {
       await first.stop();

@@ -1,5 +1,6 @@
 import { type AudioPacket, mediaRate, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
+import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { FramePool } from './FramePool.js';
 import { JitterBuffer, type JitterBufferLimits, type PlayoutStep } from './JitterBuffer.js';
 import { PacketSlot, packetSlotBytes } from './PacketSlot.js';
@@ -45,7 +46,7 @@ class Bench {
       payload: Uint8Array.of(seq & 0xff, 0xaa),
       ...changed,
     };
-    return this.buffer.insert(packet, frames, nowMs);
+    return this.buffer.insert(receivedPacket(packet), frames, nowMs);
   }
 
   step(urgent = false): Said {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { type AudioPacket, type DropPlace, mediaRate, packetFlags } from '@kvm-audio/protocol';
+import { type DropPlace, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import type { FramePool } from './FramePool.js';
 import type { PacketSlot } from './PacketSlot.js';
 
@@ -85,7 +85,7 @@ export class JitterBuffer {
    * @param frames its length in 48 kHz samples, from its TOC byte.
    * @returns undefined, or the place where audio was dropped: this packet, or the oldest.
    */
-  insert(packet: AudioPacket, frames: number, nowMs: number): DropPlace | undefined {
+  insert(packet: ReceivedPacket, frames: number, nowMs: number): DropPlace | undefined {
     if (this.#isLate(packet, frames, nowMs)) return 'late_packet';
     let index = this.#queue.length;
     while (index > 0 && (this.#queue[index - 1]?.mediaTime ?? 0) > packet.mediaTime) index -= 1;
@@ -99,8 +99,8 @@ export class JitterBuffer {
     slot.captureTimeUs = packet.captureTimeUs;
     slot.flags = packet.flags;
     slot.frames = frames;
-    slot.room.set(packet.payload);
-    slot.setPayload(packet.payload.length);
+    packet.bytes.copy(slot.room, 0, packet.payloadStart, packet.payloadEnd);
+    slot.setPayload(packet.payloadBytes);
     this.#queue.splice(Math.max(0, index - overflow), 0, slot);
     this.#queuedFrames += frames;
     return overflow > 0 ? 'jitter_overflow' : undefined;
@@ -136,7 +136,7 @@ export class JitterBuffer {
   }
 
   /** Late for a moment is dropped; late for long, or by announcement, is a new timeline. */
-  #isLate(packet: AudioPacket, frames: number, nowMs: number): boolean {
+  #isLate(packet: ReceivedPacket, frames: number, nowMs: number): boolean {
     if (this.#playTime === undefined || this.#restart) return false;
     if (packet.flags & packetFlags.discontinuity) {
       if (packet.mediaTime < this.#playTime) this.reset();

@@ -24,48 +24,53 @@ export class PacketSlot extends Slot implements OutgoingPacket {
   frames = 0;
   /** All the room that a payload has. */
   readonly room: Buffer;
-  readonly #bytes: Buffer;
-  #payload: Buffer;
-  #message: Buffer;
+  readonly bytes: Buffer;
+  #start = 0;
+  #payloadBytes = 0;
 
   constructor(bytes: Buffer) {
     super();
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.room = bytes.subarray(packetHeaderBytesMax);
-    this.#payload = this.room;
-    this.#message = bytes;
   }
 
   get durationMs(): number {
     return (this.frames * 1000) / mediaRate;
   }
 
-  get payload(): Buffer {
-    return this.#payload;
+  get payloadBytes(): number {
+    return this.#payloadBytes;
   }
 
-  /** The whole message, from its length field on; call `seal` first. */
-  get message(): Buffer {
-    return this.#message;
+  /** A new view each time. */
+  get payload(): Buffer {
+    return this.room.subarray(0, this.#payloadBytes);
+  }
+
+  /** The whole message, from its length field on, is `bytes[start, end)`; call `seal` first. */
+  get start(): number {
+    return this.#start;
+  }
+
+  get end(): number {
+    return packetHeaderBytesMax + this.#payloadBytes;
   }
 
   /** `room[0, bytes)` is the payload now. */
   setPayload(bytes: number): void {
     assert(bytes >= 1 && bytes <= this.room.length, 'payload length');
-    this.#payload = this.room.subarray(0, bytes);
+    this.#payloadBytes = bytes;
   }
 
   /** Writes the header for the present fields in front of the payload. */
   seal(): void {
-    const bytes = this.#payload.length;
-    const start = writePacketHeader(
-      this.#bytes,
-      bytes,
+    this.#start = writePacketHeader(
+      this.bytes,
+      this.#payloadBytes,
       this.seq,
       this.mediaTime,
       this.captureTimeUs,
       this.flags,
     );
-    this.#message = this.#bytes.subarray(start, packetHeaderBytesMax + bytes);
   }
 }

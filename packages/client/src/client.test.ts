@@ -3,10 +3,9 @@ import {
   type Connection,
   limits,
   ProtocolError,
-  packetHeaderBytesMax,
   type Role,
-  writePacketHeader,
 } from '@kvm-audio/protocol';
+import { outgoing } from '../../../test/helpers/outgoing.js';
 import { ProtocolServer, testFormat } from '../../../test/helpers/ProtocolServer.js';
 import { makeSocketFolder } from '../../../test/helpers/socketFolder.js';
 import { until } from '../../../test/helpers/until.js';
@@ -55,10 +54,9 @@ function talkerOn(path: string, takeover?: boolean): { talker: Talker; told: str
   return { talker, told };
 }
 
-function sendPacket(connection: Connection | undefined, seq: number): void {
-  const bytes = Buffer.alloc(packetHeaderBytesMax + 3, 0xf8);
-  const start = writePacketHeader(bytes, 3, seq, seq * 480, undefined, 0);
-  connection?.writePacket(bytes.subarray(start), () => undefined);
+async function sendPacket(connection: Connection | undefined, seq: number): Promise<void> {
+  const packet = outgoing(seq, Uint8Array.of(0xf8, 0xf8, 0xf8), seq * 480);
+  await until(() => connection?.trySend(packet) === true);
 }
 
 const packetOf = (seq: number, payload = Uint8Array.of(0xf8, seq)): AudioPacket => ({
@@ -130,7 +128,7 @@ describe('a listener', () => {
     const { path, server } = await serving('sink');
     const { told, seqs } = listenerOn(path);
     await until(() => told.length === 1);
-    for (let seq = 0; seq < 5; seq++) sendPacket(server.clients[0], seq);
+    for (let seq = 0; seq < 5; seq++) await sendPacket(server.clients[0], seq);
     server.clients[0]?.notify('format.changed', { ...testFormat, level: 'high' });
     await until(() => told.length === 2);
     expect(told).toEqual(['connected medium', 'format high']);
@@ -144,7 +142,7 @@ describe('a listener', () => {
     server.clients[0]?.destroy();
     await until(() => told.length === 3);
     expect(told).toEqual(['connected medium', 'disconnected', 'connected medium']);
-    sendPacket(server.clients[1], 9);
+    await sendPacket(server.clients[1], 9);
     await until(() => seqs.length === 1);
   });
 

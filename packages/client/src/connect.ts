@@ -3,6 +3,7 @@ import {
   type ConnectionHandlers,
   checkSocketPath,
   type Hello,
+  NodeStream,
   ProtocolError,
   sayHello,
   type Welcome,
@@ -22,9 +23,10 @@ export async function connect(
   onWelcome?: (welcome: Welcome, connection: Connection) => void,
 ): Promise<Connection> {
   checkSocketPath(path);
-  const connection = new Connection({ path }, handlers);
+  const stream = NodeStream.connect(path);
+  const connection = new Connection(stream, handlers);
   try {
-    await connection.connected();
+    await stream.connected();
   } catch (error) {
     connection.destroy();
     const code = (error as NodeJS.ErrnoException).code ?? String(error);

@@ -4,6 +4,7 @@ import {
   type ConnectionHandlers,
   type Hello,
   limits,
+  NodeStream,
   ProtocolError,
   sayHello,
   welcome,
@@ -56,7 +57,7 @@ async function listening(
     },
   });
   listeners.push(listener);
-  await listener.listen();
+  listener.listen();
   return { path, listener, hellos, closes };
 }
 
@@ -64,17 +65,15 @@ type Client = { connection: Connection; closes: (ProtocolError | undefined)[] };
 
 async function connected(path: string): Promise<Client> {
   const closes: (ProtocolError | undefined)[] = [];
-  const connection = new Connection(
-    { path },
-    {
-      onRequest: () => null,
-      onNotification: () => undefined,
-      onPacket: () => undefined,
-      onClose: (error) => closes.push(error),
-    },
-  );
+  const stream = NodeStream.connect(path);
+  const connection = new Connection(stream, {
+    onRequest: () => null,
+    onNotification: () => undefined,
+    onPacket: () => undefined,
+    onClose: (error) => closes.push(error),
+  });
   open.push(connection);
-  await connection.connected();
+  await stream.connected();
   return { connection, closes };
 }
 

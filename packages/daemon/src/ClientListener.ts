@@ -1,5 +1,5 @@
-import { chmodSync, rmSync } from 'node:fs';
-import net from 'node:net';
+import { rmSync } from 'node:fs';
+import { listenUnix, UnixListener } from '@kvm-audio/native-alsa/sys';
 import {
   awaitHello,
   Connection,
@@ -12,6 +12,7 @@ import {
   type Role,
 } from '@kvm-audio/protocol';
 import type { Log } from './log.js';
+import { SocketStream } from './SocketStream.js';
 
 export type ListenerOptions = {
   path: string;
@@ -32,31 +33,26 @@ export type ListenerOptions = {
 export class ClientListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  readonly #server: net.Server;
+  #listener: UnixListener | undefined;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Binds and listens. Rejects with the system's error, for example EADDRINUSE. */
-  listen(): Promise<void> {
-    const { path, replace } = this.#options;
+  /** Binds and listens. @throws SystemError for example EADDRINUSE. */
+  listen(): void {
+    const { path, replace, log } = this.#options;
     if (replace) rmSync(path, { force: true });
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(path, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => this.#options.log.error({ error }, 'listener'));
-        chmodSync(path, 0o660);
-        resolve();
-      });
-    });
+    this.#listener = new UnixListener(
+      listenUnix(path),
+      (fd) => this.#accept(fd),
+      (error) => log.error({ error }, 'accept'),
+    );
   }
 
   /**
@@ -64,10 +60,10 @@ export class ClientListener {
    * at most: by then their pooled memory has come home. Idempotent.
    */
   async close(): Promise<void> {
-    const ours = this.#server.listening;
-    this.#server.close();
     // A listener that never got the path leaves it to whom it belongs.
-    if (ours) rmSync(this.#options.path, { force: true });
+    if (this.#listener) rmSync(this.#options.path, { force: true });
+    this.#listener?.close();
+    this.#listener = undefined;
     for (const connection of this.#connections) connection.end();
     if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
@@ -79,7 +75,7 @@ export class ClientListener {
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
-  #accept(socket: net.Socket): void {
+  #accept(fd: number): void {
     const { roles, memory = heapMemory, onHello, log } = this.#options;
     const full = this.#connections.size >= limits.clientsMax;
     const gate = awaitHello(
@@ -91,7 +87,7 @@ export class ClientListener {
       },
       () => this.#forget(connection),
     );
-    const connection = new Connection({ accepted: socket }, gate.handlers, memory);
+    const connection = new Connection(new SocketStream(fd), gate.handlers, memory);
     if (full) {
       const text = `${limits.clientsMax} clients are connected, which is the limit`;
       connection.fail(new ProtocolError('TOO_MANY_CLIENTS', text, { max: limits.clientsMax }));

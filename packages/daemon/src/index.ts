@@ -8,4 +8,5 @@ export * from './log.js';
 export * from './pipelineChannel.js';
 export * from './prepareRuntimeFolder.js';
 export * from './runPipeline.js';
+export * from './SocketStream.js';
 export * from './version.js';

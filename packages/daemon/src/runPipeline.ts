@@ -20,6 +20,7 @@ import {
   pipelineNotices,
   supervisorFd,
 } from './pipelineChannel.js';
+import { SocketStream } from './SocketStream.js';
 
 export type PipelineContext = {
   config: Config;
@@ -101,15 +102,12 @@ export async function runPipeline(
     'quality.get': () => need().quality(),
     'quality.set': ({ level }) => need().setQuality(level),
   };
-  const channel = new Connection(
-    { fd: supervisorFd },
-    {
-      onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),
-      onNotification: () => undefined,
-      onPacket: () => undefined,
-      onClose: () => void stop(exitCodes.ok),
-    },
-  );
+  const channel = new Connection(new SocketStream(supervisorFd), {
+    onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),
+    onNotification: () => undefined,
+    onPacket: () => undefined,
+    onClose: () => void stop(exitCodes.ok),
+  });
   process.on('SIGTERM', () => void stop(exitCodes.ok));
   process.on('SIGINT', () => void stop(exitCodes.ok));
 

@@ -105,10 +105,8 @@ export class InputPipeline implements Pipeline {
     this.#pool = new BufferPool(
       {
         encoding: 1,
-        // All clients share a packet's slot, so their queues hold the newest 200 ms between them;
-        // what is in flight to a stopped client is older, and its own.
+        // All clients share a packet's slot: their queues hold the newest 200 ms between them.
         queued: sendQueuePacketsMax + 1,
-        inFlight: limits.clientsMax * limits.packetsInFlightMax,
       },
       limits.clientsMax,
     );
@@ -127,7 +125,7 @@ export class InputPipeline implements Pipeline {
     // Also without a listener: a device that ALSA does not know is told at the start.
     this.#device.start();
     this.#letGo();
-    await this.#listener.listen();
+    this.#listener.listen();
   }
 
   async stop(): Promise<void> {
@@ -166,11 +164,11 @@ export class InputPipeline implements Pipeline {
     packet.frames = frame.frames;
     packet.flags =
       (this.#discontinuity ? packetFlags.discontinuity : 0) |
-      (isDtx(packet.payload) ? packetFlags.dtx : 0);
+      (isDtx(packet.payloadBytes) ? packetFlags.dtx : 0);
     packet.seal();
     this.#seq = (this.#seq + 1) >>> 0;
     this.#discontinuity = false;
-    this.#bytes += packet.payload.length;
+    this.#bytes += packet.payloadBytes;
     this.#sinks.send(packet);
     packet.release();
     const nowUs = monotonicUs();
@@ -305,6 +303,7 @@ export class InputPipeline implements Pipeline {
   }
 
   report(): PipelineReport {
+    this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     const wanted = this.#listeners > 0 || this.#context.config.input.keepOpen;

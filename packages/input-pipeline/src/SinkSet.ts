@@ -32,6 +32,11 @@ export class SinkSet {
     for (const sender of this.#senders.values()) sender.offer(packet);
   }
 
+  /** What waits for a client that reads again goes out, also where no new packet comes. */
+  flush(): void {
+    for (const sender of this.#senders.values()) sender.flush();
+  }
+
   notify(method: string, params: unknown): void {
     for (const connection of this.#senders.keys()) connection.notify(method, params);
   }

@@ -26,7 +26,6 @@ import {
 } from '@kvm-audio/native-alsa/alsa';
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import {
-  type AudioPacket,
   type Connection,
   type ConnectionHandlers,
   type Hello,
@@ -37,6 +36,7 @@ import {
   type QualityEntry,
   type QualityLevel,
   qualityLevels,
+  type ReceivedPacket,
   type StreamFormat,
   socketPath,
   welcome,
@@ -135,7 +135,7 @@ export class OutputPipeline implements Pipeline {
 
   async start(): Promise<void> {
     this.#device.start();
-    await this.#listener.listen();
+    this.#listener.listen();
   }
 
   async stop(): Promise<void> {
@@ -175,10 +175,10 @@ export class OutputPipeline implements Pipeline {
     this.#player?.end(monotonicUs());
   }
 
-  #onPacket(packet: AudioPacket): void {
+  #onPacket(packet: ReceivedPacket): void {
     const nowUs = monotonicUs();
     this.#framesReceived += 1;
-    this.#bytes += packet.payload.length;
+    this.#bytes += packet.payloadBytes;
     this.#lastPacketUs = nowUs;
     this.#fromCapture = packet.captureTimeUs !== undefined;
     this.#player?.onPacket(packet, nowUs);

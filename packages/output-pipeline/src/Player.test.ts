@@ -10,6 +10,7 @@ import {
 } from '@kvm-audio/audio';
 import { type AudioPacket, mediaRate, noDrops } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
+import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
 import { Player, type PlayerCounters } from './Player.js';
 
@@ -118,7 +119,7 @@ class Bench {
     while (this.nowMs < untilMs) {
       if (!this.stalled) {
         for (let due = arrivals[next]; due && due.atMs <= this.nowMs; due = arrivals[next]) {
-          this.player.onPacket(due.packet, this.card.nowUs);
+          this.player.onPacket(receivedPacket(due.packet), this.card.nowUs);
           next += 1;
         }
         if (this.#lowWater) this.player.onLowWater(this.card.nowUs);
@@ -273,7 +274,7 @@ describe('a bad packet', () => {
   ])('that is %s is dropped and counted', (_, payload) => {
     const bench = new Bench();
     const packet = { ...packetOf(0, 20), payload: Uint8Array.from(payload) };
-    expect(() => bench.player.onPacket(packet, 0)).not.toThrow();
+    expect(() => bench.player.onPacket(receivedPacket(packet), 0)).not.toThrow();
     expect(bench.counters.drops).toEqual({ ...noDrops(), decode_error: 1 });
     expect(bench.card.playout().streaming).toBe(false);
     bench.assertAllHome();
@@ -460,7 +461,7 @@ describe('a burst that is longer than the ring', () => {
 describe('a device that takes nothing', () => {
   test('bounds what waits: the oldest packets go, and all slots come home', () => {
     const bench = new Bench();
-    for (const { packet } of stream(100, 20)) bench.player.onPacket(packet, 0);
+    for (const { packet } of stream(100, 20)) bench.player.onPacket(receivedPacket(packet), 0);
     expect(bench.jitter.queuedFrames).toBeLessThanOrEqual(200 * ms);
     expect(bench.counters.drops.jitter_overflow).toBeGreaterThan(0);
     bench.player.rest();

@@ -1,12 +1,12 @@
 import {
+  framesAt,
   type JitterBuffer,
   type LatencyHistogram,
   type OpusDecoder,
   type PacketSlot,
   type PlayoutStep,
-  packetFrames,
 } from '@kvm-audio/audio';
-import { type AudioPacket, type DropCounts, mediaRate } from '@kvm-audio/protocol';
+import { type DropCounts, mediaRate, type ReceivedPacket } from '@kvm-audio/protocol';
 
 /** One slot of the PCM ring: `pcm[offsetFrames, offsetFrames + frames)` is played. */
 export type PcmSlot = {
@@ -96,8 +96,8 @@ export class Player {
     this.#silenceSeen = sink.playout(0).silenceFrames;
   }
 
-  onPacket(packet: AudioPacket, nowUs: number): void {
-    const frames = packetFrames(packet.payload, mediaRate);
+  onPacket(packet: ReceivedPacket, nowUs: number): void {
+    const frames = framesAt(packet.bytes, packet.payloadStart, packet.payloadEnd);
     if (frames === undefined || frames > packetFramesMax) {
       this.#counters.drops.decode_error += 1;
       return;

@@ -7,6 +7,7 @@ import { Connection, type ConnectionHandlers } from './Connection.js';
 import { ProtocolError } from './errors.js';
 import { limits } from './limits.js';
 import { decodeMessage, encodeMessage, type Message } from './messageCodec.js';
+import { NodeStream } from './NodeStream.js';
 import { ReceiveBuffer } from './ReceiveBuffer.js';
 
 const folder = makeSocketFolder();
@@ -47,9 +48,8 @@ async function connectionPair(
 ): Promise<{ server: Connection; client: Connection }> {
   const path = folder.path(`${sockets++}`);
   const { socket } = await listenForOne(path);
-  const client = new Connection({ path }, clientSide);
-  await client.connected();
-  const server = new Connection({ accepted: await socket }, serverSide);
+  const client = new Connection(NodeStream.connect(path), clientSide);
+  const server = new Connection(NodeStream.accepted(await socket), serverSide);
   open.push(client, server);
   return { server, client };
 }
@@ -61,7 +61,7 @@ async function rawPeer(
   const path = folder.path(`${sockets++}`);
   const { socket } = await listenForOne(path);
   const peer = net.connect({ path });
-  const server = new Connection({ accepted: await socket }, serverSide);
+  const server = new Connection(NodeStream.accepted(await socket), serverSide);
   const receive = new ReceiveBuffer();
   const messages: Message[] = [];
   peer.on('error', () => undefined);
@@ -110,18 +110,28 @@ describe('a connection', () => {
   test('delivers notifications and packets in the order in which they were sent', async () => {
     const told = recorder();
     const { client } = await connectionPair(told);
-    const slot = Buffer.alloc(packetHeaderBytesMax + 2, 0xfc);
+    const bytes = Buffer.alloc(packetHeaderBytesMax + 2, 0xfc);
+    const start = writePacketHeader(bytes, 2, 7, 0, undefined, 0);
+    let held = 0;
+    const packet = {
+      bytes,
+      start,
+      end: bytes.length,
+      durationMs: 20,
+      retain: () => {
+        held += 1;
+      },
+      release: () => {
+        held -= 1;
+      },
+    };
     for (let i = 0; i < 100; i++) client.notify('n', i);
-    const start = writePacketHeader(slot, 2, 7, 0, undefined, 0);
-    let accepted = 0;
-    client.writePacket(slot.subarray(start), () => {
-      accepted += 1;
-    });
+    expect(client.trySend(packet)).toBe(true);
     client.notify('last', null);
     await until(() => told.notices.length === 101);
     expect(told.notices.slice(0, 100)).toEqual(Array.from({ length: 100 }, (_, i) => ['n', i]));
     expect(told.packets).toEqual([{ seq: 7, payload: 'fcfc' }]);
-    expect(accepted).toBe(1);
+    await until(() => held === 0);
   });
 
   test('carries the largest message', async () => {
@@ -145,8 +155,8 @@ describe('a connection', () => {
         };
       },
     };
-    const client = new Connection({ path }, recorder(), memory);
-    open.push(client, new Connection({ accepted: await socket }, told));
+    const client = new Connection(NodeStream.connect(path), recorder(), memory);
+    open.push(client, new Connection(NodeStream.accepted(await socket), told));
     for (let i = 0; i < 10; i++) client.notify('n', i);
     await until(() => told.notices.length === 10 && held === 0);
     client.notify('n', 10);
@@ -312,7 +322,7 @@ describe('a close', () => {
     const path = folder.path(`${sockets++}`);
     const { socket } = await listenForOne(path);
     const peer = net.connect({ path, allowHalfOpen: true });
-    const server = new Connection({ accepted: await socket }, told);
+    const server = new Connection(NodeStream.accepted(await socket), told);
     open.push(peer);
     server.end();
     await until(() => told.closes.length === 1);
@@ -372,6 +382,8 @@ describe('a peer that breaks the protocol', () => {
 });
 
 test('nobody listening is the system’s error', async () => {
-  const client = new Connection({ path: folder.path('nobody') }, recorder());
-  await expect(client.connected()).rejects.toMatchObject({ code: 'ENOENT' });
+  const stream = NodeStream.connect(folder.path('nobody'));
+  const client = new Connection(stream, recorder());
+  open.push(client);
+  await expect(stream.connected()).rejects.toMatchObject({ code: 'ENOENT' });
 });

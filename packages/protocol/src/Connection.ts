@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
-import { type AudioPacket, AudioPacketReader, isAudioPacket } from './audioPacket.js';
+import { AudioPacketReader, isAudioPacket, type ReceivedPacket } from './audioPacket.js';
+import type { ByteStream } from './ByteStream.js';
 import { ProtocolError } from './errors.js';
 import { limits } from './limits.js';
 import {
@@ -9,7 +9,8 @@ import {
   type Message,
   type MessageMemory,
 } from './messageCodec.js';
-import { openSocket, type SocketSource } from './sockets.js';
+import type { OutgoingPacket } from './PacketSender.js';
+import { ReceiveBuffer } from './ReceiveBuffer.js';
 
 /** What a connection tells its owner. All on the event loop, in the order of arrival. */
 export interface ConnectionHandlers {
@@ -17,7 +18,7 @@ export interface ConnectionHandlers {
   onRequest(method: string, params: unknown): unknown;
   onNotification(method: string, params: unknown): void;
   /** `packet` is good only until this returns. */
-  onPacket(packet: AudioPacket): void;
+  onPacket(packet: ReceivedPacket): void;
   /** Once, whoever closed it. No error where the other end closed between messages. */
   onClose(error: ProtocolError | undefined): void;
 }
@@ -40,7 +41,10 @@ const lingerMs = 1_000;
  */
 export class Connection {
   handlers: ConnectionHandlers;
-  readonly #socket: Socket;
+  /** For who sends packets: one that was refused may be taken now. */
+  onRoom: () => void = () => undefined;
+  readonly #stream: ByteStream;
+  readonly #receive = new ReceiveBuffer();
   readonly #memory: MessageMemory;
   readonly #packets = new AudioPacketReader();
   readonly #pending = new Map<number, Pending>();
@@ -51,45 +55,33 @@ export class Connection {
   #error: ProtocolError | undefined;
 
   constructor(
-    source: SocketSource,
+    stream: ByteStream,
     handlers: ConnectionHandlers,
     memory: MessageMemory = heapMemory,
   ) {
     this.handlers = handlers;
+    this.#stream = stream;
     this.#memory = memory;
-    this.#socket = openSocket(
-      source,
-      (bytes, start, end) => this.#onMessage(bytes, start, end),
-      (error) => this.fail(error),
-    );
-    this.#socket.on('error', (error) => {
-      this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);
+    stream.open(this.#receive, {
+      onReceived: (count) => this.#onReceived(count),
+      onRoom: () => {
+        if (!this.closed) this.onRoom();
+      },
+      onEnd: () => this.end(),
+      onClose: (error) => {
+        if (error) this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);
+        this.#onStreamClose();
+      },
     });
-    this.#socket.on('end', () => this.end());
-    this.#socket.on('close', () => this.#onSocketClose());
   }
 
   get closed(): boolean {
-    return this.#closed || this.#ending;
+    return this.#closed || this.#ending || this.#stream.destroyed;
   }
 
   /** Bytes that were written here and not yet accepted by the kernel. */
   get queuedBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  /** Lets the process end while this connection is open. */
-  unref(): void {
-    this.#socket.unref();
-  }
-
-  /** @returns when the socket is connected; rejects with the system's error. */
-  connected(): Promise<void> {
-    if (!this.#socket.connecting) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#socket.once('connect', resolve);
-      this.#socket.once('error', reject);
-    });
+    return this.#stream.queuedBytes;
   }
 
   /**
@@ -134,9 +126,9 @@ export class Connection {
     if (!this.closed) this.#send({ kind: 'notification', method, params });
   }
 
-  /** Writes one whole audio message. `onAccepted` is called once the kernel has all of it. */
-  writePacket(message: Uint8Array, onAccepted: () => void): void {
-    this.#socket.write(message, onAccepted);
+  /** See `ByteStream.trySend`. */
+  trySend(packet: OutgoingPacket): boolean {
+    return !this.closed && this.#stream.trySend(packet);
   }
 
   /** Tells the other end why, then closes. */
@@ -151,27 +143,39 @@ export class Connection {
   end(): void {
     if (this.closed) return;
     this.#ending = true;
-    this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+    this.#stream.end();
+    setTimeout(() => this.#stream.destroy(), lingerMs).unref();
   }
 
   /** Closes at once. Idempotent. */
   destroy(): void {
     this.#ending = true;
-    this.#socket.destroy();
+    this.#stream.destroy();
   }
 
   #send(message: Message): void {
-    if (this.#socket.writableLength > limits.controlQueueBytesMax) {
+    if (this.#stream.queuedBytes > limits.controlQueueBytesMax) {
       this.#error = new ProtocolError('SLOW_CONSUMER', 'control messages are not being read');
       this.destroy();
       return;
     }
     const { buffer, length } = encodeMessage(message, this.#memory);
-    this.#socket.write(buffer.bytes.subarray(0, length), () => buffer.release());
+    this.#stream.write(buffer.bytes.subarray(0, length), () => buffer.release());
   }
 
-  #onMessage(bytes: Buffer, start: number, end: number): void {
+  #onReceived(count: number): boolean {
+    try {
+      this.#receive.received(count, this.#onMessage);
+      return true;
+    } catch (error) {
+      // What the other end did wrong ends its connection; a bug of ours ends the process.
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(error);
+      return false;
+    }
+  }
+
+  readonly #onMessage = (bytes: Buffer, start: number, end: number): void => {
     if (this.closed) return;
     if (isAudioPacket(bytes, start, end)) {
       this.handlers.onPacket(this.#packets.read(bytes, start, end));
@@ -182,7 +186,7 @@ export class Connection {
     else if (message.kind === 'response') this.#onResponse(message);
     else if (message.method === 'error') this.#error = ProtocolError.fromWire(message.params);
     else this.handlers.onNotification(message.method, message.params);
-  }
+  };
 
   #onRequest(id: number, method: string, params: unknown): void {
     if (this.#unanswered >= limits.requestsPendingMax) {
@@ -228,7 +232,7 @@ export class Connection {
     return this.#error ?? new ProtocolError('CONNECTION_CLOSED', 'the connection is closed');
   }
 
-  #onSocketClose(): void {
+  #onStreamClose(): void {
     if (this.#closed) return;
     this.#closed = true;
     for (const pending of this.#pending.values()) {

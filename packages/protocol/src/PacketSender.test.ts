@@ -5,6 +5,7 @@ import { until } from '../../../test/helpers/until.js';
 import { AudioPacketReader, packetHeaderBytesMax, writePacketHeader } from './audioPacket.js';
 import { Connection } from './Connection.js';
 import { limits } from './limits.js';
+import { NodeStream } from './NodeStream.js';
 import { type OutgoingPacket, PacketSender } from './PacketSender.js';
 import { ReceiveBuffer } from './ReceiveBuffer.js';
 
@@ -21,13 +22,16 @@ let sockets = 0;
 /** A packet that knows who holds it. */
 class CountedPacket implements OutgoingPacket {
   static held = 0;
-  readonly message: Uint8Array;
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
   readonly durationMs: number;
   #holders = 0;
 
   constructor(seq: number, durationMs = 20, payloadBytes = 4_096) {
-    const bytes = Buffer.alloc(packetHeaderBytesMax + payloadBytes, seq);
-    this.message = bytes.subarray(writePacketHeader(bytes, payloadBytes, seq, 0, undefined, 0));
+    this.end = packetHeaderBytesMax + payloadBytes;
+    this.bytes = Buffer.alloc(this.end, seq);
+    this.start = writePacketHeader(this.bytes, payloadBytes, seq, 0, undefined, 0);
     this.durationMs = durationMs;
   }
 
@@ -64,26 +68,29 @@ async function bench(
   peer.on('error', () => undefined);
   peer.pause();
   let closed = false;
-  const connection = new Connection(
-    { accepted: await socket },
-    {
-      onRequest: () => null,
-      onNotification: () => undefined,
-      onPacket: () => undefined,
-      onClose: () => {
-        closed = true;
-      },
+  const stream = NodeStream.accepted(await socket);
+  const connection = new Connection(stream, {
+    onRequest: () => null,
+    onNotification: () => undefined,
+    onPacket: () => undefined,
+    onClose: () => {
+      closed = true;
     },
-  );
+  });
   open.push(connection, peer);
   let inFlight = 0;
-  const write = connection.writePacket.bind(connection);
-  jest.spyOn(connection, 'writePacket').mockImplementation((message, onAccepted) => {
-    inFlight += 1;
-    write(message, () => {
+  const trySend = stream.trySend.bind(stream);
+  jest.spyOn(stream, 'trySend').mockImplementation((packet) => {
+    const { bytes, start, end, durationMs } = packet;
+    const retain = (): void => {
+      inFlight += 1;
+      packet.retain();
+    };
+    const release = (): void => {
       inFlight -= 1;
-      onAccepted();
-    });
+      packet.release();
+    };
+    return trySend({ bytes, start, end, durationMs, retain, release });
   });
   const receive = new ReceiveBuffer();
   const received: number[] = [];
@@ -245,10 +252,12 @@ describe('a client that accepts nothing', () => {
     await fillKernel(all);
     const fromMs = performance.now();
     const clock = jest.spyOn(performance, 'now');
-    clock.mockReturnValue(fromMs + limits.slowConsumerMs - 100);
+    clock.mockReturnValue(fromMs);
+    all.sender.offer(new CountedPacket(0));
+    clock.mockReturnValue(fromMs + limits.slowConsumerMs);
     all.sender.offer(new CountedPacket(1));
     expect(all.connection.closed).toBe(false);
-    clock.mockReturnValue(fromMs + limits.slowConsumerMs + 100);
+    clock.mockReturnValue(fromMs + limits.slowConsumerMs + 1);
     all.sender.offer(new CountedPacket(2));
     expect(all.connection.closed).toBe(true);
     await until(() => all.closed());

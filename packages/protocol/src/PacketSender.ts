@@ -3,30 +3,32 @@ import type { Connection } from './Connection.js';
 import { ProtocolError } from './errors.js';
 import { limits, sendQueuePacketsMax } from './limits.js';
 
-/** A packet in pooled memory. `message` is a view on it: the whole message, as it is written. */
+/** A packet in pooled memory: the whole message as it is written is `bytes[start, end)`. */
 export interface OutgoingPacket {
-  readonly message: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   readonly durationMs: number;
   retain(): void;
   release(): void;
 }
 
 /**
- * What waits for one client: the only place where audio may queue towards it. At most
- * `limits.packetsInFlightMax` packets are in the kernel's hands, the rest waits here, bounded in
- * milliseconds; beyond that the oldest whole packet goes (`send_queue_full`). Slots are retained
- * while they wait or are in flight. No timer: time is looked at when a packet is offered.
+ * What waits for one client: the only place where audio may queue towards it. The connection takes
+ * `limits.packetsInFlightMax` packets at a time, the rest waits here, bounded in milliseconds;
+ * beyond that the oldest whole packet goes (`send_queue_full`). Slots are retained while they
+ * wait. No timer: time is looked at when a packet is offered, or when `flush` is called.
  */
 export class PacketSender {
   readonly #connection: Connection;
   readonly #queueMsMax: number;
-  // A ring of packets in flight, then packets that wait; #first is the oldest in flight.
-  readonly #slots: (OutgoingPacket | undefined)[];
+  // A ring; #first is the oldest.
+  readonly #slots: (OutgoingPacket | undefined)[] = new Array(sendQueuePacketsMax + 1);
   #first = 0;
-  #inFlight = 0;
   #waiting = 0;
   #waitingMs = 0;
-  #progressAtMs: number;
+  /** Since when not one packet has been taken, where one was refused. */
+  #refusedSinceMs: number | undefined;
   #dropped = 0;
   #sent = 0;
   #stopped = false;
@@ -34,8 +36,7 @@ export class PacketSender {
   constructor(connection: Connection, queueMsMax: number = limits.sendQueueMs) {
     this.#connection = connection;
     this.#queueMsMax = queueMsMax;
-    this.#slots = new Array(sendQueuePacketsMax + limits.packetsInFlightMax + 1);
-    this.#progressAtMs = performance.now();
+    connection.onRoom = () => this.flush();
   }
 
   /** Whole packets dropped because this client was slow. */
@@ -43,6 +44,7 @@ export class PacketSender {
     return this.#dropped;
   }
 
+  /** Packets that the connection took. */
   get sent(): number {
     return this.#sent;
   }
@@ -52,29 +54,53 @@ export class PacketSender {
     return this.#waitingMs;
   }
 
-  /** Queues or sends one packet. */
-  offer(slot: OutgoingPacket): void {
+  /** Sends one packet, or queues it. */
+  offer(packet: OutgoingPacket): void {
     if (this.#stopped || this.#connection.closed) return;
-    const nowMs = performance.now();
-    if (this.#inFlight === 0) this.#progressAtMs = nowMs;
-    if (nowMs - this.#progressAtMs > limits.slowConsumerMs) {
-      const text = `nothing was accepted for ${limits.slowConsumerMs} ms`;
-      this.#connection.fail(new ProtocolError('SLOW_CONSUMER', text));
-      this.#connection.destroy();
+    if (this.#waiting === 0 && this.#connection.trySend(packet)) {
+      this.#onTaken();
       return;
     }
-    slot.retain();
-    this.#slots[this.#index(this.#inFlight + this.#waiting)] = slot;
+    packet.retain();
+    this.#slots[this.#index(this.#waiting)] = packet;
     this.#waiting += 1;
-    this.#waitingMs += slot.durationMs;
-    while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) this.#dropOldest();
-    this.#pump(nowMs);
+    this.#waitingMs += packet.durationMs;
+    while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) {
+      this.#dropped += 1;
+      this.#removeOldest();
+    }
+    this.flush();
   }
 
-  /** Gives back what waits. What is in flight comes back when the socket lets go of it. */
+  /** Sends what waits, as far as it is taken. A client that takes nothing for long is told off. */
+  flush(): void {
+    if (this.#stopped || this.#connection.closed) return;
+    while (this.#waiting > 0 && this.#connection.trySend(this.#oldest())) {
+      this.#removeOldest();
+      this.#onTaken();
+    }
+    if (this.#waiting > 0) this.#checkPatience();
+  }
+
+  /** Gives back what waits. */
   stop(): void {
     this.#stopped = true;
-    while (this.#waiting > 0) this.#dropOldest();
+    this.#dropped += this.#waiting;
+    while (this.#waiting > 0) this.#removeOldest();
+  }
+
+  #onTaken(): void {
+    this.#sent += 1;
+    this.#refusedSinceMs = undefined;
+  }
+
+  #checkPatience(): void {
+    const nowMs = performance.now();
+    this.#refusedSinceMs ??= nowMs;
+    if (nowMs - this.#refusedSinceMs <= limits.slowConsumerMs) return;
+    const text = `nothing was accepted for ${limits.slowConsumerMs} ms`;
+    this.#connection.fail(new ProtocolError('SLOW_CONSUMER', text));
+    this.#connection.destroy();
   }
 
   #index(offset: number): number {
@@ -86,42 +112,18 @@ export class PacketSender {
     return this.#waiting > 1 && this.#waitingMs > this.#queueMsMax;
   }
 
-  #dropOldest(): void {
-    const oldest = this.#slots[this.#index(this.#inFlight)];
+  #oldest(): OutgoingPacket {
+    const oldest = this.#slots[this.#first];
     assert(oldest, 'a waiting packet');
-    for (let i = this.#inFlight; i < this.#inFlight + this.#waiting - 1; i++) {
-      this.#slots[this.#index(i)] = this.#slots[this.#index(i + 1)];
-    }
-    this.#slots[this.#index(this.#inFlight + this.#waiting - 1)] = undefined;
-    this.#waiting -= 1;
-    this.#waitingMs -= oldest.durationMs;
-    this.#dropped += 1;
-    oldest.release();
+    return oldest;
   }
 
-  #pump(nowMs: number): void {
-    while (this.#waiting > 0 && this.#inFlight < limits.packetsInFlightMax) {
-      const slot = this.#slots[this.#index(this.#inFlight)];
-      assert(slot, 'a waiting packet');
-      if (this.#inFlight === 0) this.#progressAtMs = nowMs;
-      this.#inFlight += 1;
-      this.#waiting -= 1;
-      this.#waitingMs -= slot.durationMs;
-      this.#connection.writePacket(slot.message, this.#onAccepted);
-    }
-  }
-
-  /** Called once a packet, in order, also where the socket died with it. */
-  readonly #onAccepted = (): void => {
-    const slot = this.#slots[this.#first];
-    assert(slot && this.#inFlight > 0, 'a packet in flight');
+  #removeOldest(): void {
+    const oldest = this.#oldest();
     this.#slots[this.#first] = undefined;
     this.#first = this.#index(1);
-    this.#inFlight -= 1;
-    this.#sent += 1;
-    const nowMs = performance.now();
-    this.#progressAtMs = nowMs;
-    slot.release();
-    if (!this.#stopped && !this.#connection.closed) this.#pump(nowMs);
-  };
+    this.#waiting -= 1;
+    this.#waitingMs -= oldest.durationMs;
+    oldest.release();
+  }
 }

@@ -20,6 +20,15 @@ export class ReceiveBuffer {
   #start = 0;
   #end = 0;
 
+  /** All of it, for a socket that keeps count by itself: what comes next goes to `writeOffset`. */
+  get memory(): Buffer {
+    return this.#bytes;
+  }
+
+  get writeOffset(): number {
+    return this.#end;
+  }
+
   /** Where the socket may put what comes next. */
   writable(): Buffer {
     return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end);
@@ -32,16 +41,28 @@ export class ReceiveBuffer {
     this.#drain(onMessage);
   }
 
-  /** The same for bytes that lie elsewhere: they are copied in, piece by piece. */
+  /** The same for bytes that lie elsewhere. */
   feed(chunk: Uint8Array, onMessage: OnMessage): void {
+    this.copyIn(chunk, (count) => {
+      this.received(count, onMessage);
+      return true;
+    });
+  }
+
+  /**
+   * Copies bytes that lie elsewhere to `writable()`, piece by piece; `onCopied` is to call
+   * `received`. @returns false where `onCopied` did: the rest was not wanted.
+   */
+  copyIn(chunk: Uint8Array, onCopied: (count: number) => boolean): boolean {
     let taken = 0;
     while (taken < chunk.length) {
       const room = this.writable();
       const count = Math.min(room.length, chunk.length - taken);
       room.set(chunk.subarray(taken, taken + count));
       taken += count;
-      this.received(count, onMessage);
+      if (!onCopied(count)) return false;
     }
+    return true;
   }
 
   #drain(onMessage: OnMessage): void {

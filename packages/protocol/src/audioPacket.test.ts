@@ -26,7 +26,8 @@ function written(packet: AudioPacket): string {
 function readBody(body: Buffer): AudioPacket {
   expect(isAudioPacket(body, 0, body.length)).toBe(true);
   const packet = new AudioPacketReader().read(body, 0, body.length);
-  return { ...packet, payload: Uint8Array.from(packet.payload) };
+  const { seq, mediaTime, captureTimeUs, flags } = packet;
+  return { seq, mediaTime, captureTimeUs, flags, payload: Uint8Array.from(packet.payload) };
 }
 
 const payload = Uint8Array.of(0xfc, 1, 2);

@@ -10,10 +10,7 @@ export const packetFlags = Object.freeze({
   dtx: 2,
 });
 
-/**
- * One audio packet as it lies in a receive buffer. `payload` is a view on the receiver's memory,
- * good only until the handler returns: who keeps it, copies it.
- */
+/** One audio packet. */
 export type AudioPacket = {
   /** u32, +1 per packet, wraps. */
   seq: number;
@@ -22,8 +19,32 @@ export type AudioPacket = {
   /** CLOCK_MONOTONIC microseconds of the first sample, undefined where the sender has no clock. */
   captureTimeUs: number | undefined;
   flags: number;
+  /** One Opus packet. */
   payload: Uint8Array;
 };
+
+/**
+ * A packet as it lies in a receive buffer, good only until the handler returns: who keeps it,
+ * copies it. One object is used for all packets of a connection.
+ */
+export class ReceivedPacket implements AudioPacket {
+  seq = 0;
+  mediaTime = 0;
+  captureTimeUs: number | undefined;
+  flags = 0;
+  /** The payload is `bytes[payloadStart, payloadEnd)`: for who wants no new object a packet. */
+  bytes: Buffer = Buffer.alloc(0);
+  payloadStart = 0;
+  payloadEnd = 0;
+
+  get payloadBytes(): number {
+    return this.payloadEnd - this.payloadStart;
+  }
+
+  get payload(): Uint8Array {
+    return this.bytes.subarray(this.payloadStart, this.payloadEnd);
+  }
+}
 
 /**
  * Room that a packet slot keeps free in front of its payload: length field, array of 5, kind,
@@ -43,10 +64,18 @@ const tag = {
 const tagUint8 = 0xcc;
 const bin32 = 0xc6;
 
+// Cheaper than Buffer's own writers, which check their arguments; ours are checked.
+function writeUint32(slot: Buffer, at: number, value: number): void {
+  slot[at] = value >>> 24;
+  slot[at + 1] = value >>> 16;
+  slot[at + 2] = value >>> 8;
+  slot[at + 3] = value;
+}
+
 function writeUint64(slot: Buffer, at: number, value: number): number {
   slot[at] = tag.uint64;
-  slot.writeUInt32BE(Math.floor(value / 2 ** 32), at + 1);
-  slot.writeUInt32BE(value % 2 ** 32, at + 5);
+  writeUint32(slot, at + 1, Math.floor(value / 2 ** 32));
+  writeUint32(slot, at + 5, value % 2 ** 32);
   return at + 9;
 }
 
@@ -69,18 +98,19 @@ export function writePacketHeader(
   assert(Number.isSafeInteger(mediaTime) && mediaTime >= 0, 'mediaTime is an unsigned integer');
   const start = captureTimeUs === undefined ? 8 : 0;
   const end = packetHeaderBytesMax + payloadBytes;
-  slot.writeUInt32BE(end - start - lengthFieldBytes, start);
+  writeUint32(slot, start, end - start - lengthFieldBytes);
   let at = start + lengthFieldBytes;
   slot[at] = tag.array5;
   slot[at + 1] = audioKind;
   slot[at + 2] = tag.uint32;
-  slot.writeUInt32BE(seq >>> 0, at + 3);
+  writeUint32(slot, at + 3, seq >>> 0);
   at = writeUint64(slot, at + 7, mediaTime);
   if (captureTimeUs === undefined) slot[at++] = tag.nil;
   else at = writeUint64(slot, at, captureTimeUs);
   slot[at] = flags & 0x7f;
   slot[at + 1] = tag.bin16;
-  slot.writeUInt16BE(payloadBytes, at + 2);
+  slot[at + 2] = payloadBytes >>> 8;
+  slot[at + 3] = payloadBytes;
   assert(at + 4 === packetHeaderBytesMax, 'the header ends where the payload begins');
   return start;
 }
@@ -95,23 +125,18 @@ export function isAudioPacket(bytes: Uint8Array, start: number, end: number): bo
  * `packet` is used again for each.
  */
 export class AudioPacketReader {
-  readonly packet: AudioPacket = {
-    seq: 0,
-    mediaTime: 0,
-    captureTimeUs: undefined,
-    flags: 0,
-    payload: new Uint8Array(0),
-  };
-  #bytes: Buffer = Buffer.alloc(0);
+  readonly packet = new ReceivedPacket();
+  #bytes: Buffer = this.packet.bytes;
   #at = 0;
   #end = 0;
 
   /** @throws ProtocolError MALFORMED_MESSAGE, naming the field. */
-  read(bytes: Buffer, start: number, end: number): AudioPacket {
+  read(bytes: Buffer, start: number, end: number): ReceivedPacket {
     this.#bytes = bytes;
     this.#at = start + 2;
     this.#end = end;
     const packet = this.packet;
+    packet.bytes = bytes;
     packet.seq = this.#unsigned('seq', 0xffff_ffff);
     packet.mediaTime = this.#unsigned('mediaTime', Number.MAX_SAFE_INTEGER);
     if (this.#at < end && bytes[this.#at] === tag.nil) {
@@ -121,7 +146,8 @@ export class AudioPacketReader {
       packet.captureTimeUs = this.#unsigned('captureTimeUs', Number.MAX_SAFE_INTEGER);
     }
     packet.flags = this.#unsigned('flags', 0xff);
-    packet.payload = this.#payload();
+    packet.payloadStart = this.#payloadStart();
+    packet.payloadEnd = end;
     return packet;
   }
 
@@ -135,27 +161,31 @@ export class AudioPacketReader {
     const body = this.#at + 1;
     if (width === 0 || body + width > this.#end) throw badField(field, 'an unsigned integer');
     this.#at = body + width;
-    const value =
-      width === 8
-        ? this.#bytes.readUInt32BE(body) * 2 ** 32 + this.#bytes.readUInt32BE(body + 4)
-        : this.#bytes.readUIntBE(body, width);
+    const value = this.#bigEndian(body, width);
     if (value > max) throw badField(field, `at most ${max}`);
     return value;
   }
 
-  #payload(): Uint8Array {
+  #payloadStart(): number {
     const kind = this.#bytes[this.#at] ?? 0;
     const width = kind >= tag.bin8 && kind <= bin32 ? 1 << (kind - tag.bin8) : 0;
     const body = this.#at + 1 + width;
     if (this.#at >= this.#end || width === 0 || body > this.#end) {
       throw badField('payload', 'binary');
     }
-    const length = this.#bytes.readUIntBE(this.#at + 1, width);
+    const length = this.#bigEndian(this.#at + 1, width);
     if (length < 1 || length > limits.packetPayloadBytesMax) {
       throw badField('payload', `1 to ${limits.packetPayloadBytesMax} bytes long`);
     }
     if (body + length !== this.#end) throw badField('payload', 'the rest of the message');
-    return this.#bytes.subarray(body, body + length);
+    return body;
+  }
+
+  /** Cheaper than Buffer's own readers, which check their arguments; ours are checked. */
+  #bigEndian(at: number, width: number): number {
+    let value = 0;
+    for (let i = at; i < at + width; i++) value = value * 256 + (this.#bytes[i] ?? 0);
+    return value;
   }
 }
 

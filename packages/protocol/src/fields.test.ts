@@ -1,9 +1,9 @@
 import { callMethod, controlChecks, pipelineChecks } from './ControlMethods.js';
+import { checkSocketPath } from './checkSocketPath.js';
 import { errorCodes, ProtocolError } from './errors.js';
 import { bool, integer, nothing, nullable, oneOf, optional, real, shape, text } from './fields.js';
 import { checkStreamFormat } from './format.js';
 import { runtimeFolder, socketPath } from './paths.js';
-import { checkSocketPath } from './sockets.js';
 import { dropPlaces, noDrops } from './status.js';
 
 const refusal = (message: string) => expect.objectContaining({ code: 'BAD_PARAMS', message });

@@ -1,10 +1,11 @@
+import { outgoing } from '../../../test/helpers/outgoing.js';
 import { listenForOne, makeSocketFolder } from '../../../test/helpers/socketFolder.js';
 import { until } from '../../../test/helpers/until.js';
-import { wireBytes } from '../../../test/helpers/wireBytes.js';
 import { Connection, type ConnectionHandlers } from './Connection.js';
 import type { ProtocolError } from './errors.js';
 import { awaitHello, type Hello, type Role, readHello, sayHello, welcome } from './hello.js';
 import { limits, protocolVersion } from './limits.js';
+import { NodeStream } from './NodeStream.js';
 
 const folder = makeSocketFolder();
 const open: Connection[] = [];
@@ -41,7 +42,10 @@ async function gatedPair(roles: readonly Role[] = ['sink']): Promise<Gate> {
   const path = folder.path(`${sockets++}`);
   const { socket } = await listenForOne(path);
   const closes: (ProtocolError | undefined)[] = [];
-  const client = new Connection({ path }, handlers({ onClose: (error) => closes.push(error) }));
+  const client = new Connection(
+    NodeStream.connect(path),
+    handlers({ onClose: (error) => closes.push(error) }),
+  );
   const hellos: Hello[] = [];
   const gate = awaitHello(
     roles,
@@ -53,7 +57,7 @@ async function gatedPair(roles: readonly Role[] = ['sink']): Promise<Gate> {
       pair.gone += 1;
     },
   );
-  const server = new Connection({ accepted: await socket }, gate.handlers);
+  const server = new Connection(NodeStream.accepted(await socket), gate.handlers);
   gate.bind(server);
   open.push(client, server);
   const pair: Gate = { client, server, hellos, closes, gone: 0 };
@@ -139,8 +143,7 @@ describe('anything else first', () => {
 
   test('as audio is HELLO_EXPECTED, and closed', async () => {
     const pair = await gatedPair();
-    const packet = wireBytes('00000009 95 03 00 00 c0 00 c401 fc');
-    pair.client.writePacket(packet, () => undefined);
+    pair.client.trySend(outgoing(0, Uint8Array.of(0xfc)));
     await until(() => pair.closes.length === 1 && pair.gone === 1);
     expect(pair.closes[0]).toMatchObject({ code: 'HELLO_EXPECTED' });
     expect(pair.closes[0]?.message).toContain('audio');
@@ -158,7 +161,6 @@ describe('no hello', () => {
   test('closes the connection after the deadline, and says why', async () => {
     holdTimers();
     const pair = await gatedPair();
-    await pair.client.connected();
     jest.advanceTimersByTime(limits.helloDeadlineMs - 1);
     expect(pair.server.closed).toBe(false);
     jest.advanceTimersByTime(1);
@@ -179,7 +181,6 @@ describe('no hello', () => {
   test('leaves no timer behind when the client goes', async () => {
     holdTimers();
     const pair = await gatedPair();
-    await pair.client.connected();
     pair.client.destroy();
     await until(() => pair.gone === 1);
     // What may be left are the lingering ends, which are not waited for.
@@ -191,9 +192,9 @@ describe('no hello', () => {
     holdTimers();
     const path = folder.path(`${sockets++}`);
     const { socket } = await listenForOne(path);
-    const client = new Connection({ path }, handlers());
+    const client = new Connection(NodeStream.connect(path), handlers());
     const server = new Connection(
-      { accepted: await socket },
+      NodeStream.accepted(await socket),
       handlers({ onRequest: () => new Promise(() => undefined) }),
     );
     open.push(client, server);
@@ -218,9 +219,9 @@ describe('the reply', () => {
   test('that is none is refused by the client', async () => {
     const path = folder.path(`${sockets++}`);
     const { socket } = await listenForOne(path);
-    const client = new Connection({ path }, handlers());
+    const client = new Connection(NodeStream.connect(path), handlers());
     const server = new Connection(
-      { accepted: await socket },
+      NodeStream.accepted(await socket),
       handlers({ onRequest: () => ({ ...reply, protocol: 2 }) }),
     );
     open.push(client, server);

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 import {
   exitCodes,
   FatalError,
   type Log,
   type PipelineWelcome,
   pipelineNotices,
+  SocketStream,
 } from '@kvm-audio/daemon';
+import { socketPair } from '@kvm-audio/native-alsa/sys';
 import {
   awaitHello,
   Connection,
@@ -170,34 +172,39 @@ export class PipelineProcess {
     this.#fatalMessage = undefined;
     this.#hangReason = undefined;
     this.#stderr = '';
+    const [ours, theirs] = socketPair();
     // A process group of its own: Ctrl-C at the terminal is for the supervisor alone.
     const child = spawn(process.execPath, [...nodeFlags, entry], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ignore', theirs],
       detached: true,
       env: { ...env, UV_THREADPOOL_SIZE: '1' },
     });
+    closeSync(theirs);
     this.#child = child;
     child.on('error', (error) => {
       if (child.pid === undefined)
         this.#onDeath(child, `cannot be started: ${error.message}`, null);
     });
     child.on('exit', (code, signal) => this.#onDeath(child, describeExit(code, signal), code));
-    if (child.pid === undefined) return;
+    if (child.pid === undefined) {
+      closeSync(ours);
+      return;
+    }
     log.debug({ pid: child.pid }, `${direction} pipeline spawned`);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-stderrBytesMax);
     });
-    this.#openChannel(child);
+    this.#openChannel(ours);
     this.#watch(deadlines.readyMs, 'not ready');
   }
 
-  #openChannel(child: ChildProcess): void {
+  #openChannel(fd: number): void {
     const gate = awaitHello(
       ['pipeline'],
       () => ({ reply: this.#options.welcome(), handlers: this.#handlers() }),
       () => undefined,
     );
-    const channel = new Connection({ accepted: child.stdio[4] as Socket }, gate.handlers);
+    const channel = new Connection(new SocketStream(fd), gate.handlers);
     gate.bind(channel);
     this.#channel = channel;
   }

@@ -1,4 +1,11 @@
-import { ClientListener, type Config, type FatalError, type Log, version } from '@kvm-audio/daemon';
+import {
+  ClientListener,
+  type Config,
+  exitCodes,
+  FatalError,
+  type Log,
+  version,
+} from '@kvm-audio/daemon';
 import {
   type ConnectionHandlers,
   type ControlMethods,
@@ -13,7 +20,7 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
-import { lockControlSocket } from './lockControlSocket.js';
+import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
 
 export type SupervisorOptions = {
@@ -45,6 +52,7 @@ export class Supervisor {
     this.#pipelines = { output: this.#pipeline('output'), input: this.#pipeline('input') };
     this.#control = new ClientListener({
       path: socketPath(options.runtimeFolder, 'control'),
+      replace: true,
       roles: ['control'],
       log: options.log,
       onHello: () => ({
@@ -55,9 +63,10 @@ export class Supervisor {
   }
 
   /** @throws FatalError where a daemon runs already or the folder cannot be used. */
-  async start(): Promise<void> {
+  start(): void {
     const { runtimeFolder, log } = this.#options;
-    await lockControlSocket(this.#control, socketPath(runtimeFolder, 'control'));
+    lockRuntimeFolder(runtimeFolder);
+    this.#listenForControl(socketPath(runtimeFolder, 'control'));
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].start();
@@ -67,6 +76,15 @@ export class Supervisor {
     await Promise.all(directions.map((direction) => this.#pipelines[direction].stop()));
     await this.#control.close();
     this.#options.log.info('stopped');
+  }
+
+  #listenForControl(path: string): void {
+    try {
+      this.#control.listen();
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code ?? String(error);
+      throw new FatalError(exitCodes.runtimeFolder, `cannot listen on ${path} (${why})`);
+    }
   }
 
   #pipeline(direction: Direction): PipelineProcess {

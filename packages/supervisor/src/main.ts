@@ -51,7 +51,7 @@ async function main(argv: string[]): Promise<void> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
-  await supervisor.start();
+  supervisor.start();
 }
 
 await main(process.argv.slice(2));

@@ -10,5 +10,5 @@ export type {
 } from './CodecBackend.js';
 export { CodecError, isCodecError } from './CodecError.js';
 export { type CodecChoice, chooseBackend } from './chooseBackend.js';
-export { isDtx, packetBandwidth, packetChannels, packetFrames } from './opusPacket.js';
+export { framesAt, isDtx, packetBandwidth, packetChannels, packetFrames } from './opusPacket.js';
 export { createWasmBackend } from './WasmBackend.js';

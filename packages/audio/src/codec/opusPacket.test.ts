@@ -48,11 +48,10 @@ describe('the first byte of a packet', () => {
   });
 
   test('makes a DTX packet with at most one byte after it', () => {
-    expect([packet(), packet(0xf8), packet(0xf8, 0), packet(0xf8, 0, 0)].map(isDtx)).toEqual([
-      false,
-      true,
-      true,
-      false,
-    ]);
+    expect(
+      [packet(), packet(0xf8), packet(0xf8, 0), packet(0xf8, 0, 0)].map(({ length }) =>
+        isDtx(length),
+      ),
+    ).toEqual([false, true, true, false]);
   });
 });

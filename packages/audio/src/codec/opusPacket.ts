@@ -27,9 +27,19 @@ const configurations: readonly { ms: number; bandwidth: Bandwidth }[] = [
  * valid packet begins so. (Whether the rest is whole, only decoding tells.) RFC 6716 §3.1, §3.2.
  */
 export function packetFrames(packet: Uint8Array, rateHz = 48_000): number | undefined {
-  const toc = packet[0];
-  if (toc === undefined) return undefined;
-  const count = codedFrames(toc, packet);
+  return framesAt(packet, 0, packet.length, rateHz);
+}
+
+/** The same for the packet `bytes[start, end)`. */
+export function framesAt(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  rateHz = 48_000,
+): number | undefined {
+  const toc = bytes[start];
+  if (toc === undefined || start === end) return undefined;
+  const count = codedFrames(toc, bytes[start + 1] ?? 0, end - start);
   const { ms } = configurations[toc >> 3]!;
   if (count === undefined || count * ms > packetMsMax) return undefined;
   return (count * ms * rateHz) / 1000;
@@ -48,22 +58,22 @@ export function packetBandwidth(packet: Uint8Array): Bandwidth | undefined {
 }
 
 /** A packet that only says "nothing to say": libopus' DTX sends one or two bytes. */
-export function isDtx(packet: Uint8Array): boolean {
-  return packet.length === 1 || packet.length === 2;
+export function isDtx(packetBytes: number): boolean {
+  return packetBytes === 1 || packetBytes === 2;
 }
 
 /** The number of Opus frames in the packet (§3.2.2 to §3.2.5), undefined if it cannot be. */
-function codedFrames(toc: number, packet: Uint8Array): number | undefined {
+function codedFrames(toc: number, second: number, packetBytes: number): number | undefined {
   switch (toc & 0b11) {
     case 0:
       return 1;
     case 1:
       // Two frames of one size: what follows the TOC must halve [R3].
-      return packet.length % 2 === 1 ? 2 : undefined;
+      return packetBytes % 2 === 1 ? 2 : undefined;
     case 2:
-      return packet.length > 1 ? 2 : undefined;
+      return packetBytes > 1 ? 2 : undefined;
     default: {
-      const count = (packet[1] ?? 0) & 0x3f;
+      const count = packetBytes > 1 ? second & 0x3f : 0;
       return count > 0 ? count : undefined;
     }
   }

@@ -1,0 +1,56 @@
+import { loadAddon } from './sys/addon.js';
+import { checked, systemError } from './sys/systemError.js';
+
+export { type SystemError, systemError } from './sys/systemError.js';
+export { listenUnix, UnixListener } from './sys/UnixListener.js';
+export { UnixSocket, type UnixSocketEvents } from './sys/UnixSocket.js';
+
+/** The process at the other end of a Unix socket, as it was when it connected (SO_PEERCRED). */
+export type Peer = {
+  pid: number;
+  uid: number;
+  gid: number;
+  /** Supplementary groups (SO_PEERGROUPS). */
+  groups: readonly number[];
+};
+
+/** @throws SystemError where `fd` is no connected Unix socket. */
+export function peerOf(fd: number): Peer {
+  const peer = loadAddon().peer(fd);
+  if (typeof peer === 'number') throw systemError('getsockopt SO_PEERCRED', peer);
+  return peer;
+}
+
+/** Two connected Unix stream sockets. @throws SystemError EMFILE … */
+export function socketPair(): [number, number] {
+  const pair = loadAddon().socketPair();
+  if (typeof pair === 'number') throw systemError('socketpair', pair);
+  return pair;
+}
+
+/** Another descriptor for the same file or socket. @throws SystemError EBADF, EMFILE */
+export function duplicateFd(fd: number): number {
+  return checked('dup', loadAddon().duplicate(fd));
+}
+
+/**
+ * Takes an exclusive lock (man 2 flock) that lasts as long as the descriptor, however the process
+ * ends.
+ * @returns undefined where another process has it.
+ * @throws SystemError ENOENT, EACCES …
+ */
+export function lockFile(path: string): number | undefined {
+  const fd = loadAddon().lock(path);
+  if (fd >= 0) return fd;
+  const error = systemError('flock', fd, path);
+  if (error.code === 'EAGAIN') return undefined;
+  throw error;
+}
+
+/**
+ * From now on the kernel sends `signal` to this process when the thread that spawned it ends (man 2
+ * PR_SET_PDEATHSIG). @returns the parent's id: another than expected means that it is dead already.
+ */
+export function endWithParent(signal: number): number {
+  return checked('prctl', loadAddon().endWithParent(signal));
+}

@@ -1,0 +1,58 @@
+import { createRequire } from 'node:module';
+
+/** A connected socket as src/sys/UnixSocket.h exposes it; negative results are -errno. */
+export interface AddonSocket {
+  send(bytes: Uint8Array, start: number, end: number): number;
+  sendPacket(bytes: Uint8Array, start: number, end: number): number;
+  wantRoom(): void;
+  shutdown(): void;
+  close(): void;
+}
+
+/** A listening socket as src/sys/UnixListener.h exposes it. */
+export interface AddonListener {
+  accepting(on: boolean): void;
+  close(): void;
+}
+
+export type AddonPeer = { pid: number; uid: number; gid: number; groups: number[] };
+
+export type Addon = {
+  readonly UnixSocket: {
+    new (fd: number, receive: Uint8Array, onEvent: (event: number) => number): AddonSocket;
+    /** What onEvent is told where there is room to send. */
+    readonly writable: number;
+  };
+  readonly UnixListener: new (fd: number, onAccept: (fd: number) => void) => AddonListener;
+  listenUnix(path: string, mode: number, backlog: number): number;
+  socketPair(): [number, number] | number;
+  duplicate(fd: number): number;
+  peer(fd: number): AddonPeer | number;
+  lock(path: string): number;
+  endWithParent(signal: number): number;
+};
+
+/** Relative to this file both in lib/sys/ and in dist/sys/. */
+const ADDON_PATH = '../../build/Release/sys.node';
+
+let loaded: Addon | undefined;
+
+/** Loads the addon, once. `load` is given in tests. Throws an error that says what to do. */
+export function loadAddon(load?: (path: string) => unknown): Addon {
+  if (load !== undefined) return loadWith(load);
+  loaded ??= loadWith(createRequire(import.meta.url));
+  return loaded;
+}
+
+function loadWith(load: (path: string) => unknown): Addon {
+  try {
+    return load(ADDON_PATH) as Addon;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
+    const text = missing
+      ? 'the sys addon is not built: run `make build`'
+      : `the sys addon does not load: ${reason}`;
+    throw Object.assign(new Error(text, { cause: error }), { code: 'SYS_UNAVAILABLE' });
+  }
+}

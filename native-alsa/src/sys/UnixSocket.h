@@ -1,0 +1,59 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "Watch.h"
+
+namespace kvm_audio {
+
+// A connected Unix stream socket on the event loop: new UnixSocket(fd, receive, onEvent). Owns the
+// descriptor until close(). What arrives is read straight into `receive`.
+//
+// onEvent(n) is told: n > 0, so many bytes were received; 0, the other end sends no more;
+// kWritable, there is room to send (once per wantRoom()); any other n < 0 is -errno.
+// After n > 0 it returns where in `receive` the next bytes go, or -1 to read no more.
+class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
+ public:
+  static constexpr int32_t kWritable = INT32_MIN;
+
+  static Napi::Function define(Napi::Env env);
+
+  explicit UnixSocket(const Napi::CallbackInfo& info);
+  ~UnixSocket() override;
+
+ private:
+  // (bytes, start, end) -> how many the kernel took, 0 where it is full, or -errno.
+  Napi::Value send(const Napi::CallbackInfo& info);
+  // The same, for a message that must not wait in the kernel behind others: 0 also where two of
+  // those that were sent so have not been read.
+  Napi::Value sendPacket(const Napi::CallbackInfo& info);
+  // Tells kWritable when the kernel has room.
+  Napi::Value wantRoom(const Napi::CallbackInfo& info);
+  // End of stream for the other end.
+  Napi::Value shutdown(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+  void onEvents(int events) override;
+  void onEnvironmentEnd() override { release(); }
+  void receive();
+  void tell(int32_t what);
+  int look();
+  void release();
+  int32_t sendRange(const Napi::CallbackInfo& info);
+
+  int fd_ = -1;
+  Watch watch_{*this};
+  bool reading_ = true;
+  bool wantRoom_ = false;
+  int lastPacketBytes_ = 0;
+  uint8_t* buffer_ = nullptr;
+  size_t capacity_ = 0;
+  size_t offset_ = 0;
+  Napi::Reference<Napi::Value> bufferReference_;
+  Napi::FunctionReference onEvent_;
+  std::unique_ptr<Napi::AsyncContext> context_;
+};
+
+}  // namespace kvm_audio

@@ -1,0 +1,92 @@
+import net from 'node:net';
+import type { ByteStream, ByteStreamEvents } from './ByteStream.js';
+import { limits } from './limits.js';
+import type { OutgoingPacket } from './PacketSender.js';
+import type { ReceiveBuffer } from './ReceiveBuffer.js';
+
+type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => net.Socket;
+
+/**
+ * A byte stream over Node's own socket: what a client has. How much the other end has not read
+ * Node does not say; packets in flight are those that the kernel has not taken yet.
+ */
+export class NodeStream implements ByteStream {
+  readonly #make: MakeSocket;
+  #socket: net.Socket | undefined;
+  #events: ByteStreamEvents | undefined;
+  #inFlight = 0;
+  #error: Error | undefined;
+
+  private constructor(make: MakeSocket) {
+    this.#make = make;
+  }
+
+  /** Connects when it is opened. Reads straight into the receive buffer. */
+  static connect(path: string): NodeStream {
+    return new NodeStream((receive, { onReceived }) =>
+      net.connect({ path, onread: { buffer: () => receive.writable(), callback: onReceived } }),
+    );
+  }
+
+  /** A socket that a server accepted and nobody reads. Each read is Node's allocation, and a copy. */
+  static accepted(socket: net.Socket): NodeStream {
+    return new NodeStream((receive, { onReceived }) => {
+      socket.on('data', (chunk: Buffer) => {
+        if (!receive.copyIn(chunk, onReceived)) socket.pause();
+      });
+      return socket.resume();
+    });
+  }
+
+  get queuedBytes(): number {
+    return this.#socket?.writableLength ?? 0;
+  }
+
+  get destroyed(): boolean {
+    return this.#socket?.destroyed ?? false;
+  }
+
+  open(receive: ReceiveBuffer, events: ByteStreamEvents): void {
+    this.#events = events;
+    this.#socket = this.#make(receive, events);
+    this.#socket.on('error', (error) => {
+      this.#error = error;
+    });
+    this.#socket.on('end', () => events.onEnd());
+    this.#socket.on('close', () => events.onClose(this.#error));
+  }
+
+  /** @returns when the socket is connected; rejects with the system's error. */
+  connected(): Promise<void> {
+    const socket = this.#socket;
+    if (!socket?.connecting) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+  }
+
+  write(bytes: Uint8Array, onTaken: () => void): void {
+    this.#socket?.write(bytes, onTaken);
+  }
+
+  trySend(packet: OutgoingPacket): boolean {
+    if (this.#inFlight >= limits.packetsInFlightMax) return false;
+    this.#inFlight += 1;
+    packet.retain();
+    this.write(packet.bytes.subarray(packet.start, packet.end), () => {
+      this.#inFlight -= 1;
+      packet.release();
+      if (!this.destroyed) this.#events?.onRoom();
+    });
+    return true;
+  }
+
+  end(): void {
+    this.#socket?.end();
+  }
+
+  destroy(): void {
+    this.#socket?.destroy();
+  }
+}
