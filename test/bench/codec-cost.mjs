@@ -9,12 +9,15 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createNativeBackend } from '../../native-alsa/dist/opus.js';
 import { createWasmBackend } from '../../packages/audio/dist/codec/index.js';
-import { musicSignal, speechSignal } from '../../packages/audio/dist/codec/testSignals.js';
 import {
   effectiveFormat,
   encoderSettings,
   qualityLevels,
 } from '../../packages/audio/dist/quality/index.js';
+
+const here = new URL('.', import.meta.url).pathname;
+execFileSync(join(here, '../../node_modules/.bin/tsc'), ['-p', here], { stdio: 'inherit' });
+const { musicSignal, speechSignal } = await import('../../dist/helpers/syntheticSignals.js');
 
 const seconds = 12;
 const warmCalls = 50;
@@ -119,7 +122,7 @@ function run(backend, { format, channels, pcm }, settings) {
 
 function buildC() {
   const program = join(folder, 'opus_cost');
-  const source = new URL('./c/opus_cost.c', import.meta.url).pathname;
+  const source = join(here, 'c/opus_cost.c');
   const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'opus'], { encoding: 'utf8' });
   execFileSync('cc', ['-O2', '-o', program, source, ...flags.trim().split(/\s+/)]);
   return program;

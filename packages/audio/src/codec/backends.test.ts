@@ -1,4 +1,6 @@
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { Random } from '../../../../test/helpers/random.js';
+import { musicSignal, speechSignal } from '../../../../test/helpers/syntheticSignals.js';
 import {
   type EffectiveFormat,
   effectiveFormat,
@@ -9,7 +11,6 @@ import type { Application, CodecBackend, EncoderSettings, FrameMs } from './Code
 import { isCodecError } from './CodecError.js';
 import { packetBandwidth, packetChannels, packetFrames } from './opusPacket.js';
 import { loadOpusScript } from './opusScript.js';
-import { musicSignal, noise, speechSignal } from './testSignals.js';
 import { createWasmBackend } from './WasmBackend.js';
 
 // Test only: the package itself imports no addon.
@@ -265,13 +266,12 @@ describe.each(backends)('the %s backend', (name, backend) => {
   });
 
   test('outlives garbage: each packet decodes to its length or is refused', () => {
-    const random = noise(7);
+    const random = new Random(7);
     const decoder = backend.createDecoder(2);
     const out = new Int16Array(5760 * 2);
     let refused = 0;
     for (let n = 0; n < 5000; n++) {
-      const packet = new Uint8Array(Math.floor((random() + 1) * (n % 10 === 0 ? 700 : 20)));
-      for (let i = 0; i < packet.length; i++) packet[i] = (random() + 1) * 128;
+      const packet = random.bytes(random.integer(0, n % 10 === 0 ? 1400 : 40));
       try {
         expect(decoder.decode(packet, out)).toBe(packetFrames(packet));
       } catch (error) {

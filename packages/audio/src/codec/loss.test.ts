@@ -1,7 +1,7 @@
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { musicSignal, speechSignal } from '../../../../test/helpers/syntheticSignals.js';
 import type { Application, CodecBackend, EncoderSettings, OpusDecoder } from './CodecBackend.js';
 import { isDtx } from './opusPacket.js';
-import { musicSignal, speechSignal } from './testSignals.js';
 import { createWasmBackend } from './WasmBackend.js';
 
 const native = createNativeBackend();

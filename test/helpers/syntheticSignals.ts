@@ -1,10 +1,12 @@
+import { Random } from './random.js';
+
 /**
- * Material for tests and benches, made from arithmetic alone so that it is the same everywhere.
+ * Signals for tests and benches, made from arithmetic alone so that they are the same everywhere.
  * Interleaved int16 at 48 kHz.
  */
 const rateHz = 48_000;
 // Looked up once: in a test's sandbox each look-up of a global costs as much as the sine.
-const { sin, cos, exp, floor, imul, min, tanh, PI } = Math;
+const { sin, cos, exp, floor, min, tanh, PI } = Math;
 
 /** Chords of decaying harmonics, a new one each 300 ms, each voice with a place between the ears. */
 export function musicSignal(frames: number, channels: 1 | 2): Int16Array {
@@ -38,7 +40,8 @@ export function musicSignal(frames: number, channels: 1 | 2): Int16Array {
 /** Pulses through three moving formants, with pauses and hisses: what SILK takes for a voice. */
 export function speechSignal(frames: number, channels: 1 | 2): Int16Array {
   const pcm = new Int16Array(frames * channels);
-  const random = noise(1);
+  const random = new Random(1);
+  const noise = (): number => 2 * random.next() - 1;
   const vowels = [
     [730, 1090, 2440],
     [270, 2290, 3010],
@@ -53,7 +56,7 @@ export function speechSignal(frames: number, channels: 1 | 2): Int16Array {
     const syllable = floor(seconds / 0.18);
     const since = seconds / 0.18 - syllable;
     phase += (115 + 25 * sin(2 * PI * 0.9 * seconds)) / rateHz;
-    let source = random() * 0.02;
+    let source = noise() * 0.02;
     if (phase >= 1) {
       phase -= 1;
       source += 1;
@@ -63,7 +66,7 @@ export function speechSignal(frames: number, channels: 1 | 2): Int16Array {
     vowels[syllable % vowels.length]!.forEach((formant, i) => {
       voiced += resonate(state, i * 2, formant, source * loud) / (i + 1);
     });
-    const hiss = since < 0.12 && syllable % 2 === 1 ? random() * 500 : 0;
+    const hiss = since < 0.12 && syllable % 2 === 1 ? noise() * 500 : 0;
     const sample = tanh(voiced * 0.6) * 11_000 + hiss;
     put(pcm, n, channels, sample, sample * 0.9);
   }
@@ -78,15 +81,6 @@ function resonate(state: number[], at: number, hz: number, input: number): numbe
   state[at + 1] = state[at]!;
   state[at] = output;
   return output;
-}
-
-/** Uniform in [-1, 1), the same sequence for the same seed (a linear congruential generator). */
-export function noise(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
 }
 
 function put(pcm: Int16Array, n: number, channels: 1 | 2, left: number, right: number): void {
