@@ -1,4 +1,5 @@
 import { type DeviceEvents, type DeviceFailure, DeviceKeeper } from './DeviceKeeper.js';
+import { exitCodes, FatalError } from './exitCodes.js';
 import { createLog } from './log.js';
 
 type Negotiated = { rate: number };
@@ -25,17 +26,22 @@ class FakeDevice {
   }
 }
 
-const gone = Object.assign(new Error('no such device'), {
-  code: 'ALSA_DEVICE_GONE',
-  errnoName: 'ENODEV',
-  deviceGone: true,
-  retryable: true,
-}) as DeviceFailure;
+function failure(code: string, message: string): DeviceFailure {
+  return Object.assign(new Error(message), {
+    code,
+    errnoName: 'ENODEV',
+    deviceGone: true,
+    retryable: true,
+  });
+}
+
+const gone = failure('ALSA_DEVICE_GONE', 'no such device');
 
 function bench() {
   const devices: FakeDevice[] = [];
   const lines: string[] = [];
-  const owner = { onOpened: jest.fn(), onWake: jest.fn(), onLost: jest.fn(), onClosing: jest.fn() };
+  const owner = { onOpened: jest.fn(), onWake: jest.fn(), onClosing: jest.fn() };
+  const fatal = jest.fn();
   const keeper = new DeviceKeeper<FakeDevice, Negotiated>(
     (events) => {
       const device = new FakeDevice(events);
@@ -43,9 +49,14 @@ function bench() {
       return device;
     },
     owner,
-    createLog('test', 'info', (line) => lines.push(line)),
+    {
+      key: 'input.device',
+      device: 'card',
+      log: createLog('test', 'info', (line) => lines.push(line)),
+      fatal,
+    },
   );
-  return { keeper, devices, lines, owner };
+  return { keeper, devices, lines, owner, fatal };
 }
 
 /** Runs what promises have ready. */
@@ -83,7 +94,8 @@ describe('a device keeper', () => {
     devices[0]?.events.failed(gone);
     expect(keeper.device).toBeUndefined();
     expect(devices[0]?.closed).toBe(true);
-    expect(owner.onLost).toHaveBeenCalledWith(gone);
+    expect(owner.onClosing).toHaveBeenCalledWith(devices[0]);
+    expect(keeper.lostReason).toBe('no such device');
     await jest.advanceTimersByTimeAsync(500);
     expect(devices).toHaveLength(1);
     devices[0]?.join();
@@ -139,7 +151,7 @@ describe('a device keeper', () => {
     first?.events.failed(gone);
     expect(owner.onOpened).not.toHaveBeenCalled();
     expect(owner.onWake).not.toHaveBeenCalled();
-    expect(owner.onLost).toHaveBeenCalledTimes(1);
+    expect(owner.onClosing).toHaveBeenCalledTimes(1);
   });
 
   test('stops: closes the device, waits for its end, tries nothing more', async () => {
@@ -197,6 +209,41 @@ describe('a device keeper', () => {
     keeper.start();
     await jest.advanceTimersByTimeAsync(1_000);
     expect(devices).toHaveLength(2);
+  });
+
+  test('logs a reason once, however often it is tried, and again after it was open', async () => {
+    const { keeper, devices, lines } = bench();
+    keeper.start();
+    await settle();
+    async function fail(error: DeviceFailure): Promise<void> {
+      devices.at(-1)?.events.failed(error);
+      devices.at(-1)?.join();
+      await jest.advanceTimersByTimeAsync(100);
+    }
+    await fail(gone);
+    await fail(gone);
+    expect(lines.filter((line) => line.includes('no such device'))).toHaveLength(1);
+    await fail(failure('ALSA_OPEN_FAILED', 'busy'));
+    expect(lines.at(-1)).toContain('busy');
+    expect(keeper.lostReason).toBe('busy');
+    devices.at(-1)?.events.opened({ rate: 48_000 });
+    expect(keeper.lostReason).toBeNull();
+    await fail(gone);
+    expect(lines.filter((line) => line.includes('no such device'))).toHaveLength(2);
+  });
+
+  test('gives up on a name that ALSA does not know, with key and value', async () => {
+    const { keeper, devices, fatal } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.failed(failure('ALSA_UNKNOWN_PCM', 'no such PCM'));
+    devices[0]?.join();
+    expect(fatal).toHaveBeenCalledWith(
+      new FatalError(exitCodes.unknownDevice, 'input.device = "card": ALSA knows no such PCM'),
+    );
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(devices).toHaveLength(1);
+    expect(keeper.lostReason).toBeNull();
   });
 
   test('says so when a device’s thread hangs and is left behind', async () => {

@@ -1,3 +1,4 @@
+import { exitCodes, FatalError } from './exitCodes.js';
 import type { Log } from './log.js';
 
 /** What a device tells while it is open; see the alsa addon. */
@@ -21,11 +22,18 @@ export interface ClosableDevice {
 export interface DeviceOwner<Device, Negotiated> {
   onOpened(device: Device, negotiated: Negotiated): void;
   onWake(device: Device): void;
-  /** The device is not there (any more); it is tried again until `stop`. */
-  onLost(error: DeviceFailure): void;
   /** `device` is about to be closed, lost or not: the last look at its counters. */
   onClosing(device: Device): void;
 }
+
+export type DeviceOptions = {
+  /** The key of the configuration that names the device, and its value: for errors. */
+  key: string;
+  device: string;
+  log: Log;
+  /** ALSA knows no device of that name, so that trying again is of no use. */
+  fatal(error: FatalError): void;
+};
 
 /** How often a lost device is tried: briskly at first, for ever in the end. */
 const retry = { fastMs: 100, fastForMs: 30_000, slowMs: 1_000 };
@@ -39,27 +47,33 @@ const closeTimeoutMs = 500;
 export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   readonly #open: (events: DeviceEvents<Negotiated>) => Device;
   readonly #owner: DeviceOwner<Device, Negotiated>;
-  readonly #log: Log;
+  readonly #options: DeviceOptions;
   #wanted = false;
   #device: Device | undefined;
   #opened = false;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #lostAtMs: number | undefined;
+  #lostReason: string | null = null;
 
   constructor(
     open: (events: DeviceEvents<Negotiated>) => Device,
     owner: DeviceOwner<Device, Negotiated>,
-    log: Log,
+    options: DeviceOptions,
   ) {
     this.#open = open;
     this.#owner = owner;
-    this.#log = log;
+    this.#options = options;
   }
 
   /** The device, while it is open. */
   get device(): Device | undefined {
     return this.#opened ? this.#device : undefined;
+  }
+
+  /** Why the last try failed, or the device was lost; null once it is open. */
+  get lostReason(): string | null {
+    return this.#lostReason;
   }
 
   /** Wants the device open from now on. Idempotent. */
@@ -84,6 +98,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
         if (this.#device !== device) return;
         this.#opened = true;
         this.#lostAtMs = undefined;
+        this.#lostReason = null;
         this.#owner.onOpened(device, negotiated);
       },
       wake: () => {
@@ -101,7 +116,15 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     this.#lostAtMs ??= nowMs;
     const fast = nowMs - this.#lostAtMs < retry.fastForMs;
     this.#closeDevice();
-    this.#owner.onLost(error);
+    const { key, device, log, fatal } = this.#options;
+    if (error.code === 'ALSA_UNKNOWN_PCM') {
+      const text = `${key} = "${device}": ALSA knows no such PCM`;
+      fatal(new FatalError(exitCodes.unknownDevice, text));
+      return;
+    }
+    // A device that is tried again and again is one line in the log for each reason.
+    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
+    this.#lostReason = error.message;
     this.#timer = setTimeout(
       () => void this.#closing.then(() => this.#tryOpen()),
       fast ? retry.fastMs : retry.slowMs,
@@ -115,7 +138,8 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     this.#device = undefined;
     this.#opened = false;
     this.#closing = device.close(closeTimeoutMs).then((how) => {
-      if (how === 'abandoned') this.#log.warn('the device thread hangs and was left behind');
+      if (how === 'joined') return;
+      this.#options.log.warn('the device thread hangs and was left behind');
     });
   }
 }

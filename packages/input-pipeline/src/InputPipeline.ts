@@ -12,15 +12,12 @@ import {
 import {
   ClientListener,
   DeviceKeeper,
-  exitCodes,
-  FatalError,
   Linger,
   type Pipeline,
   type PipelineContext,
   version,
 } from '@kvm-audio/daemon';
 import {
-  type AlsaError,
   type CaptureSlot,
   monotonicUs,
   type Negotiated,
@@ -78,12 +75,11 @@ export class InputPipeline implements Pipeline {
   #discontinuity = false;
   #framesReceived = 0;
   #bytes = 0;
-  #lostReason: string | null = null;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
-    const { config, log, runtimeFolder } = context;
+    const { config, log, fatal, runtimeFolder } = context;
     const { input, codec } = config;
     this.#context = context;
     this.#channels = input.channels === 1 ? 1 : 2;
@@ -92,10 +88,9 @@ export class InputPipeline implements Pipeline {
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: (device) => this.#onFrames(device),
-        onLost: (error) => this.#onLost(error as AlsaError),
         onClosing: (device) => this.#onClosing(device),
       },
-      log,
+      { key: 'input.device', device: input.device, log, fatal },
     );
     this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
@@ -242,7 +237,6 @@ export class InputPipeline implements Pipeline {
 
   #onOpened(device: PcmCapture, negotiated: Negotiated): void {
     const { input } = this.#context.config;
-    this.#lostReason = null;
     this.#discontinuity = true;
     device.setSlotFrames(this.#format.frameMs * framesPerMs);
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
@@ -252,17 +246,6 @@ export class InputPipeline implements Pipeline {
     const { ringFullSlots, xruns } = device.counters();
     this.#drops.capture_ring_full += ringFullSlots;
     this.#xrunsBefore += xruns;
-  }
-
-  #onLost(error: AlsaError): void {
-    const { log, config, fatal } = this.#context;
-    if (error.code === 'ALSA_UNKNOWN_PCM') {
-      const text = `input.device = "${config.input.device}": ALSA knows no such PCM`;
-      fatal(new FatalError(exitCodes.unknownDevice, text));
-      return;
-    }
-    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
-    this.#lostReason = error.message;
   }
 
   #formatOf(level: QualityLevel): EffectiveFormat {
@@ -307,11 +290,11 @@ export class InputPipeline implements Pipeline {
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     const wanted = this.#listeners > 0 || this.#context.config.input.keepOpen;
-    const missing = this.#lostReason === null ? 'starting' : 'no-device';
+    const missing = this.#device.lostReason === null ? 'starting' : 'no-device';
     const state = !wanted ? 'idle' : device ? 'running' : missing;
     return {
       state,
-      reason: this.#lostReason,
+      reason: this.#device.lostReason,
       device: this.#context.config.input.device,
       format: this.#streamFormat(this.#format),
       clients: this.#sinks.size,

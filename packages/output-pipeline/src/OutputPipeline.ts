@@ -12,18 +12,11 @@ import {
 import {
   ClientListener,
   DeviceKeeper,
-  exitCodes,
-  FatalError,
   type Pipeline,
   type PipelineContext,
   version,
 } from '@kvm-audio/daemon';
-import {
-  type AlsaError,
-  monotonicUs,
-  type Negotiated,
-  PcmPlayback,
-} from '@kvm-audio/native-alsa/alsa';
+import { monotonicUs, type Negotiated, PcmPlayback } from '@kvm-audio/native-alsa/alsa';
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import {
   type Connection,
@@ -78,13 +71,12 @@ export class OutputPipeline implements Pipeline {
   #bytes = 0;
   #lastPacketUs = 0;
   #fromCapture = false;
-  #lostReason: string | null = null;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
-    const { config, log, runtimeFolder } = context;
+    const { config, log, fatal, runtimeFolder } = context;
     const { output, realtime, codec } = config;
     // The margin and the longest packet fit into the device.
     const bufferMs = Math.max(output.bufferMs, output.targetMs + packetMsMax);
@@ -126,10 +118,9 @@ export class OutputPipeline implements Pipeline {
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => this.#player?.onLowWater(monotonicUs()),
-        onLost: (error) => this.#onLost(error as AlsaError),
         onClosing: (device) => this.#onClosing(device),
       },
-      log,
+      { key: 'output.device', device: output.device, log, fatal },
     );
   }
 
@@ -193,7 +184,6 @@ export class OutputPipeline implements Pipeline {
 
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
-    this.#lostReason = null;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
     this.#player = new Player(device, this.#decoder, this.#jitter, this.#latency, this.#counters, {
       channels: output.channels,
@@ -207,17 +197,6 @@ export class OutputPipeline implements Pipeline {
     const { underruns, xruns } = device.counters();
     this.#underrunsBefore += underruns;
     this.#xrunsBefore += xruns;
-  }
-
-  #onLost(error: AlsaError): void {
-    const { log, config, fatal } = this.#context;
-    if (error.code === 'ALSA_UNKNOWN_PCM') {
-      const text = `output.device = "${config.output.device}": ALSA knows no such PCM`;
-      fatal(new FatalError(exitCodes.unknownDevice, text));
-      return;
-    }
-    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
-    this.#lostReason = error.message;
     this.#player = undefined;
     this.#jitter.reset();
   }
@@ -258,11 +237,11 @@ export class OutputPipeline implements Pipeline {
     const streaming = monotonicUs() - this.#lastPacketUs < dryMs * 1000;
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     const device = this.#device.device?.counters();
-    const missing = this.#lostReason === null ? 'starting' : 'no-device';
+    const missing = this.#device.lostReason === null ? 'starting' : 'no-device';
     const state = !device ? missing : streaming && this.#source ? 'running' : 'idle';
     return {
       state,
-      reason: this.#lostReason,
+      reason: this.#device.lostReason,
       device: this.#context.config.output.device,
       format: this.#format(this.#level),
       clients: this.#source ? 1 : 0,
