@@ -93,6 +93,24 @@ describe('the direction of imports', () => {
       expect(Object.keys(readPackage(folder).dependencies ?? {}).sort()).toEqual([...used].sort());
     });
 
+    test('leaves out no source: what only tests use is no part of a package', () => {
+      const built = JSON.stringify(readPackage(folder)).match(/\bdist\/[\w/]+\.js/g) ?? [];
+      const imported = sources.flatMap((path) =>
+        importsOf(path)
+          .filter((name) => name.startsWith('.'))
+          .map((name) => join(path, '..', name)),
+      );
+      const used = new Set([...built.map((path) => join(folder, path)), ...imported]);
+      const asBuilt = (path: string): string => path.replace(/\.ts$/, '.js');
+      const unused = sources
+        .filter((path) => path.endsWith('.ts'))
+        .filter((path) => {
+          const names = [path, path.replace(/\/(src|lib)\//, '/dist/')].map(asBuilt);
+          return !names.some((name) => used.has(name));
+        });
+      expect(unused).toEqual([]);
+    });
+
     test('names Node’s modules with node:', () => {
       const bare = ['assert', 'events', 'fs', 'net', 'os', 'path', 'process', 'url', 'util'];
       const wrong = files.filter((path) => importsOf(path).some((name) => bare.includes(name)));
