@@ -48,6 +48,14 @@ export class PcmRecording {
     return this.#startFrames;
   }
 
+  /** Resolves when so much is recorded. */
+  async waitFor(frames: number): Promise<void> {
+    await waitFor('recording of the wanted length', async () => {
+      this.#process.assertRunning();
+      return (await this.#card.status()).capture.appl - this.#startFrames >= frames;
+    });
+  }
+
   /** @returns the samples that were played up to now, and a little more. */
   async stop(): Promise<Int16Array> {
     const { playback, capture } = await this.#card.status();

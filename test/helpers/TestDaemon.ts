@@ -2,7 +2,13 @@ import { strict as assert } from 'node:assert';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ControlClient, type DaemonStatus, directions, socketPath } from '@kvm-audio/client';
+import {
+  ControlClient,
+  type DaemonStatus,
+  type Direction,
+  directions,
+  socketPath,
+} from '@kvm-audio/client';
 import type { Config } from '@kvm-audio/daemon';
 import type { ControlMethods, ParamsOf, ResultOf } from '@kvm-audio/protocol';
 import { inRepository } from './repository.js';
@@ -22,7 +28,11 @@ export type TestDaemonOptions = {
   env?: NodeJS.ProcessEnv;
   /** Of another daemon, where two meet; else one of its own. */
   runtimeFolder?: string;
+  /** Cards that are not there yet when it starts. */
+  unplugged?: readonly Direction[];
 };
+
+type Cards = Record<Direction, VirtualCard>;
 
 /**
  * The built daemon as a process, with its own sockets and its own two virtual cards: what is
@@ -39,14 +49,11 @@ export class TestDaemon {
   readonly #process: TestProcess;
   readonly #clients: TestProcess[] = [];
 
-  private constructor(options: TestDaemonOptions) {
-    // The cards are memory that processes share: on a disk they would stall with the disk.
-    const parent = existsSync(sharedMemory) ? sharedMemory : tmpdir();
-    this.folder = mkdtempSync(join(parent, 'kvma-'));
+  private constructor(folder: string, cards: Cards, options: TestDaemonOptions) {
+    this.folder = folder;
     this.runtimeFolder = options.runtimeFolder ?? join(this.folder, 'run');
-    const cardFolder = join(this.folder, 'cards');
-    this.inputCard = new VirtualCard('a', cardFolder);
-    this.outputCard = new VirtualCard('b', cardFolder);
+    this.inputCard = cards.input;
+    this.outputCard = cards.output;
     this.env = {
       ...this.inputCard.env,
       ...options.env,
@@ -59,7 +66,16 @@ export class TestDaemon {
 
   /** Resolves when both pipelines run. */
   static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
-    const daemon = new TestDaemon(options);
+    // The cards are memory that processes share: on a disk they would stall with the disk.
+    const parent = existsSync(sharedMemory) ? sharedMemory : tmpdir();
+    const folder = mkdtempSync(join(parent, 'kvma-'));
+    const cardFolder = join(folder, 'cards');
+    const cards = {
+      input: new VirtualCard('a', cardFolder),
+      output: new VirtualCard('b', cardFolder),
+    };
+    for (const direction of options.unplugged ?? []) await cards[direction].control('unplug');
+    const daemon = new TestDaemon(folder, cards, options);
     try {
       await daemon.waitForStatus('running pipelines', (status) =>
         directions.every((direction) => status[direction].state === 'running'),
