@@ -1,4 +1,4 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { listenUnix, type Peer } from '@kvm-audio/native-alsa/sys';
 import {
   Connection,
   type ConnectionHandlers,
@@ -36,8 +36,9 @@ type Bench = {
 
 async function listening(
   refuse?: ProtocolError,
-  path = folder.path(`${sockets++}`),
+  forbid?: (peer: Peer) => ProtocolError | undefined,
 ): Promise<Bench> {
+  const path = folder.path(`${sockets++}`);
   const hellos: Hello[] = [];
   const closes: (ProtocolError | undefined)[] = [];
   const handlers: ConnectionHandlers = {
@@ -47,7 +48,8 @@ async function listening(
     onClose: (error) => closes.push(error),
   };
   const listener = new ClientListener({
-    path,
+    fd: listenUnix(path),
+    ...(forbid ? { refuse: forbid } : {}),
     roles: ['sink'],
     log: createLog('test', 'error', () => undefined),
     onHello: (hello) => {
@@ -80,12 +82,6 @@ async function connected(path: string): Promise<Client> {
 const hello = { role: 'sink', client: 'kvm' } as const;
 
 describe('a client listener', () => {
-  test('listens on a socket that the group may use and others may not', async () => {
-    const { path } = await listening();
-    expect(statSync(path).mode & 0o777).toBe(0o660);
-    expect(statSync(path).isSocket()).toBe(true);
-  });
-
   test('hands a client that said hello to its handlers, and tells them of its end', async () => {
     const { path, hellos, closes, listener } = await listening();
     const { connection } = await connected(path);
@@ -136,7 +132,7 @@ describe('a client listener', () => {
     await expect(sayHello(next.connection, hello)).resolves.toEqual(reply);
   });
 
-  test('closes every client, with and without a hello, and removes its socket', async () => {
+  test('closes every client, with and without a hello', async () => {
     const { path, listener, closes } = await listening();
     const greeted = await connected(path);
     await sayHello(greeted.connection, hello);
@@ -147,22 +143,42 @@ describe('a client listener', () => {
     await until(() => greeted.closes.length === 1 && silent.closes.length === 1);
     await until(() => listener.connections === 0);
     expect(closes).toEqual([undefined]);
-    expect(existsSync(path)).toBe(false);
   });
 
-  test('rejects where somebody listens already, or a file is in the way', async () => {
-    const { path } = await listening();
-    await expect(listening(undefined, path)).rejects.toMatchObject({ code: 'EADDRINUSE' });
-    const file = folder.path('file');
-    writeFileSync(file, '');
-    await expect(listening(undefined, file)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  test('turns away whom it may not serve, says why, and counts it', async () => {
+    const seen: Peer[] = [];
+    const { path, listener } = await listening(undefined, (peer) => {
+      seen.push(peer);
+      return new ProtocolError('FORBIDDEN', 'not you');
+    });
+    const { connection, closes } = await connected(path);
+    await expect(sayHello(connection, hello)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await until(() => closes.length === 1);
+    expect(seen).toMatchObject([{ pid: process.pid, uid: process.getuid?.() }]);
+    expect(listener).toMatchObject({ refused: 1, connections: 0 });
   });
 
-  test('that did not get its path leaves it to whom it belongs', async () => {
-    const { path } = await listening();
-    await expect(listening(undefined, path)).rejects.toMatchObject({ code: 'EADDRINUSE' });
-    listeners[1]?.close();
-    const { connection } = await connected(path);
-    await expect(sayHello(connection, hello)).resolves.toEqual(reply);
+  test('serves those first who waited before anybody accepted', async () => {
+    const path = folder.path(`${sockets++}`);
+    const fd = listenUnix(path);
+    const early = await connected(path);
+    const greeted = sayHello(early.connection, hello);
+    const listener = new ClientListener({
+      fd,
+      roles: ['sink'],
+      log: createLog('test', 'error', () => undefined),
+      onHello: () => ({
+        reply,
+        handlers: {
+          onRequest: () => null,
+          onNotification: () => undefined,
+          onPacket: () => undefined,
+          onClose: () => undefined,
+        },
+      }),
+    });
+    listeners.push(listener);
+    listener.listen();
+    await expect(greeted).resolves.toEqual(reply);
   });
 });

@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs';
-import { listenUnix, UnixListener } from '@kvm-audio/native-alsa/sys';
+import { type Peer, peerOf, UnixListener } from '@kvm-audio/native-alsa/sys';
 import {
   awaitHello,
   Connection,
@@ -15,25 +14,31 @@ import type { Log } from './log.js';
 import { SocketStream } from './SocketStream.js';
 
 export type ListenerOptions = {
-  path: string;
-  /** Nobody else can listen there: a socket file that is in the way was left by a dead process. */
-  replace?: boolean;
+  /** A listening socket; this listener's own from `listen` on. */
+  fd: number;
   /** Roles that may say hello on this socket. */
   roles: readonly Role[];
   memory?: MessageMemory;
   log: Log;
+  /** Whether this user may be a client at all. @returns what it is told where it may not. */
+  refuse?(peer: Peer): ProtocolError | undefined;
   /** Decides on a client: the reply to its hello and who handles it. Throws to refuse. */
-  onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers };
+  onHello(
+    hello: Hello,
+    connection: Connection,
+    peer: Peer,
+  ): { reply: unknown; handlers: ConnectionHandlers };
 };
 
 /**
- * A listening Unix socket (mode 0660) whose clients must say hello. Owns their connections until
- * hello; `close` closes all of them, in any state.
+ * Serves a listening Unix socket whose clients must say hello. Owns their connections until hello;
+ * `close` closes all of them, in any state. The socket's file belongs to whoever bound it.
  */
 export class ClientListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   #listener: UnixListener | undefined;
+  #refused = 0;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: ListenerOptions) {
@@ -44,24 +49,26 @@ export class ClientListener {
     return this.#connections.size;
   }
 
-  /** Binds and listens. @throws SystemError for example EADDRINUSE. */
+  /** Clients that were turned away: forbidden, or one too many. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Accepts clients from now on, those first who wait already. */
   listen(): void {
-    const { path, replace, log } = this.#options;
-    if (replace) rmSync(path, { force: true });
+    const { fd, log } = this.#options;
     this.#listener = new UnixListener(
-      listenUnix(path),
-      (fd) => this.#accept(fd),
+      fd,
+      (accepted) => this.#accept(accepted),
       (error) => log.error({ error }, 'accept'),
     );
   }
 
   /**
-   * Stops listening and closes every connection. Resolves when all are closed, which takes a second
+   * Accepts no more and closes every connection. Resolves when all are closed, which takes a second
    * at most: by then their pooled memory has come home. Idempotent.
    */
   async close(): Promise<void> {
-    // A listener that never got the path leaves it to whom it belongs.
-    if (this.#listener) rmSync(this.#options.path, { force: true });
     this.#listener?.close();
     this.#listener = undefined;
     for (const connection of this.#connections) connection.end();
@@ -77,24 +84,32 @@ export class ClientListener {
 
   #accept(fd: number): void {
     const { roles, memory = heapMemory, onHello, log } = this.#options;
-    const full = this.#connections.size >= limits.clientsMax;
+    const peer = peerOf(fd);
+    const refusal = this.#refusal(peer);
     const gate = awaitHello(
       roles,
       (hello) => {
-        const decided = onHello(hello, connection);
-        log.debug({ client: hello.client, role: hello.role }, 'client');
+        const decided = onHello(hello, connection, peer);
+        log.debug({ client: hello.client, role: hello.role, pid: peer.pid }, 'client');
         return { ...decided, handlers: this.#forgetting(decided.handlers, connection) };
       },
       () => this.#forget(connection),
     );
     const connection = new Connection(new SocketStream(fd), gate.handlers, memory);
-    if (full) {
-      const text = `${limits.clientsMax} clients are connected, which is the limit`;
-      connection.fail(new ProtocolError('TOO_MANY_CLIENTS', text, { max: limits.clientsMax }));
+    if (refusal) {
+      this.#refused += 1;
+      connection.fail(refusal);
       return;
     }
     this.#connections.add(connection);
     gate.bind(connection);
+  }
+
+  #refusal(peer: Peer): ProtocolError | undefined {
+    const refusal = this.#options.refuse?.(peer);
+    if (refusal || this.#connections.size < limits.clientsMax) return refusal;
+    const text = `${limits.clientsMax} clients are connected, which is the limit`;
+    return new ProtocolError('TOO_MANY_CLIENTS', text, { max: limits.clientsMax });
   }
 
   #forgetting(handlers: ConnectionHandlers, connection: Connection): ConnectionHandlers {

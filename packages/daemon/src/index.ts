@@ -1,3 +1,4 @@
+export * from './access.js';
 export * from './ClientListener.js';
 export * from './config/loadConfig.js';
 export * from './config/schema.js';

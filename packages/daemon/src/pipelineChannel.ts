@@ -4,9 +4,10 @@ import type { Config } from './config/schema.js';
 export type PipelineWelcome = {
   /** The whole configuration, checked, with the level that is set now. */
   config: Config;
-  runtimeFolder: string;
 };
 
+/** The number under which a pipeline inherits the socket that its clients connect to. */
+export const listenFd = 3;
 /** The number under which a pipeline inherits the channel to its supervisor. */
 export const supervisorFd = 4;
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkSocketPath, type SocketName, socketNames, socketPath } from '@kvm-audio/protocol';
 import { exitCodes, FatalError } from './exitCodes.js';
@@ -11,10 +11,11 @@ function makeFolder(folder: string): void {
 }
 
 /**
- * Makes the folder (mode 0750) and checks that sockets fit and can be made in it.
+ * Makes the folder (mode 0750; where `open`, others may pass through it, and the sockets say who
+ * they let in) and checks that sockets fit and can be made in it.
  * @throws FatalError naming the folder and the limit or the system's error.
  */
-export function prepareRuntimeFolder(folder: string): void {
+export function prepareRuntimeFolder(folder: string, open = false): void {
   for (const name of Object.keys(socketNames) as SocketName[]) {
     try {
       checkSocketPath(socketPath(folder, name));
@@ -24,6 +25,7 @@ export function prepareRuntimeFolder(folder: string): void {
   }
   try {
     makeFolder(resolve(folder));
+    if (open) chmodSync(folder, 0o751);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code ?? String(error);

@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { endWithParent } from '@kvm-audio/native-alsa/sys';
 import {
   Connection,
   callMethod,
@@ -24,7 +25,6 @@ import { SocketStream } from './SocketStream.js';
 
 export type PipelineContext = {
   config: Config;
-  runtimeFolder: string;
   log: Log;
   /** Ends the process with this error, after the supervisor was told. */
   fatal(error: FatalError): void;
@@ -76,6 +76,8 @@ export async function runPipeline(
 ): Promise<void> {
   process.on('uncaughtException', exitWithError);
   process.on('unhandledRejection', exitWithError);
+  // The end of the channel tells it too; but not to a process that is stopped, or that spins.
+  endWithParent(os.constants.signals.SIGKILL);
   let pipeline: Pipeline | undefined;
   let stopping = false;
 
@@ -117,12 +119,11 @@ export async function runPipeline(
     role: 'pipeline',
     client: name,
   });
-  const { config, runtimeFolder } = reply as PipelineWelcome;
+  const { config } = reply as PipelineWelcome;
   const log = channelLog(channel, direction, config.log.level);
   setNiceness(config.realtime.niceness, log);
   pipeline = make({
     config,
-    runtimeFolder,
     log,
     fatal: (error) => {
       channel.notify(pipelineNotices.fatal, { exitCode: error.exitCode, message: error.message });

@@ -13,8 +13,10 @@ import {
   ClientListener,
   DeviceKeeper,
   Linger,
+  listenFd,
   type Pipeline,
   type PipelineContext,
+  refuseClient,
   version,
 } from '@kvm-audio/daemon';
 import {
@@ -39,7 +41,6 @@ import {
   qualityLevels,
   type StreamFormat,
   sendQueuePacketsMax,
-  socketPath,
   welcome,
 } from '@kvm-audio/protocol';
 import { FrameEncoder } from './FrameEncoder.js';
@@ -79,7 +80,7 @@ export class InputPipeline implements Pipeline {
   #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
-    const { config, log, fatal, runtimeFolder } = context;
+    const { config, log, fatal } = context;
     const { input, codec } = config;
     this.#context = context;
     this.#channels = input.channels === 1 ? 1 : 2;
@@ -106,9 +107,9 @@ export class InputPipeline implements Pipeline {
       limits.clientsMax,
     );
     this.#listener = new ClientListener({
-      path: socketPath(runtimeFolder, 'input'),
-      replace: true,
+      fd: listenFd,
       roles: ['sink'],
+      refuse: (peer) => refuseClient(peer, config),
       memory: this.#pool,
       log,
       onHello: (hello, connection) => this.#onHello(hello, connection),

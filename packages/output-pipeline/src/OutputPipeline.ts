@@ -12,8 +12,10 @@ import {
 import {
   ClientListener,
   DeviceKeeper,
+  listenFd,
   type Pipeline,
   type PipelineContext,
+  refuseClient,
   version,
 } from '@kvm-audio/daemon';
 import { monotonicUs, type Negotiated, PcmPlayback } from '@kvm-audio/native-alsa/alsa';
@@ -31,7 +33,6 @@ import {
   qualityLevels,
   type ReceivedPacket,
   type StreamFormat,
-  socketPath,
   welcome,
 } from '@kvm-audio/protocol';
 import { Player, type PlayerCounters } from './Player.js';
@@ -76,7 +77,7 @@ export class OutputPipeline implements Pipeline {
   #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
-    const { config, log, fatal, runtimeFolder } = context;
+    const { config, log, fatal } = context;
     const { output, realtime, codec } = config;
     // The margin and the longest packet fit into the device.
     const bufferMs = Math.max(output.bufferMs, output.targetMs + packetMsMax);
@@ -84,9 +85,9 @@ export class OutputPipeline implements Pipeline {
     this.#level = output.quality;
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
-      path: socketPath(runtimeFolder, 'output'),
-      replace: true,
+      fd: listenFd,
       roles: ['source'],
+      refuse: (peer) => refuseClient(peer, config),
       memory: this.#pool,
       log,
       onHello: (hello, connection) => this.#onHello(hello, connection),

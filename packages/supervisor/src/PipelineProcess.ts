@@ -51,9 +51,13 @@ export type PipelineProcessOptions = {
   /** The configuration for the next start, with the level that is set now. */
   welcome(): PipelineWelcome;
   env: NodeJS.ProcessEnv;
+  /** The socket that its clients connect to; inherited as `listenFd`. */
+  listenFd: number;
   log: Log;
   /** A line of the child's log. */
   writeLog(line: string): void;
+  /** Whether it accepts clients has changed. */
+  onServing(serving: boolean): void;
   /** It cannot work with this configuration: it is not started again. */
   onUnusable(error: FatalError): void;
 };
@@ -126,7 +130,7 @@ export class PipelineProcess {
     method: M,
     params: ParamsOf<PipelineMethods, M>,
   ): Promise<ResultOf<PipelineMethods, M>> {
-    if (this.#state !== 'running' || !this.#channel) throw this.#unavailable();
+    if (this.#state !== 'running' || !this.#channel) throw this.unavailable();
     return (await this.#channel.request(method, params)) as ResultOf<PipelineMethods, M>;
   }
 
@@ -148,7 +152,8 @@ export class PipelineProcess {
     return stopped;
   }
 
-  #unavailable(): ProtocolError {
+  /** What is told to whoever needs it while it does not run. */
+  unavailable(): ProtocolError {
     const { direction } = this.#options;
     const { retryAfterMs } = this.status('medium');
     return new ProtocolError(
@@ -175,7 +180,7 @@ export class PipelineProcess {
     const [ours, theirs] = socketPair();
     // A process group of its own: Ctrl-C at the terminal is for the supervisor alone.
     const child = spawn(process.execPath, [...nodeFlags, entry], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ignore', theirs],
+      stdio: ['ignore', 'ignore', 'pipe', this.#options.listenFd, theirs],
       detached: true,
       env: { ...env, UV_THREADPOOL_SIZE: '1' },
     });
@@ -224,6 +229,7 @@ export class PipelineProcess {
   #onNotice(method: string, params: unknown): void {
     if (method === pipelineNotices.ready) {
       if (this.#state === 'starting') this.#state = 'running';
+      this.#options.onServing(true);
       this.#readyAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
@@ -270,6 +276,7 @@ export class PipelineProcess {
     this.#channel?.destroy();
     this.#channel = undefined;
     this.#report = undefined;
+    this.#options.onServing(false);
     clearTimeout(this.#watchTimer);
     clearTimeout(this.#killTimer);
     if (this.#state === 'stopping') {

@@ -1,11 +1,14 @@
 import {
   ClientListener,
   type Config,
-  exitCodes,
-  FatalError,
+  type FatalError,
+  forbidden,
+  isInOurGroup,
+  isTrusted,
   type Log,
   version,
 } from '@kvm-audio/daemon';
+import { duplicateFd, type Peer } from '@kvm-audio/native-alsa/sys';
 import {
   type ConnectionHandlers,
   type ControlMethods,
@@ -19,9 +22,14 @@ import {
   socketPath,
   welcome,
 } from '@kvm-audio/protocol';
+import { BoundSocket } from './BoundSocket.js';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
+import { UnservedClients } from './UnservedClients.js';
+
+/** What the daemon's group may look at, but not do. */
+const changingMethods: ReadonlySet<string> = new Set<keyof ControlMethods>(['quality.set']);
 
 export type SupervisorOptions = {
   config: Config;
@@ -32,66 +40,93 @@ export type SupervisorOptions = {
   onUnusable(error: FatalError): void;
 };
 
+type Served = { socket: BoundSocket; process: PipelineProcess; unserved: UnservedClients };
+
 /**
  * The whole daemon: one process for each direction and the control socket. Audio never comes
- * here. Order of starting: control socket (the lock), then the pipelines; of stopping: the
- * pipelines, then the control socket, so that a stop can be watched.
+ * here. Order of starting: the lock, all sockets, then the pipelines; of stopping: the pipelines
+ * and their sockets, then the control socket, so that a stop can be watched.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #config: Config;
   readonly #levels: Record<Direction, QualityLevel>;
-  readonly #pipelines: Record<Direction, PipelineProcess>;
+  readonly #pipelines: Record<Direction, Served>;
+  readonly #controlSocket: BoundSocket;
   readonly #control: ClientListener;
   readonly #startedAtMs = performance.now();
 
+  /** @throws FatalError where a daemon runs already or the folder cannot be used. */
   constructor(options: SupervisorOptions) {
+    const { config, runtimeFolder, log } = options;
     this.#options = options;
-    this.#config = withDevices(options.config);
-    this.#levels = { output: options.config.output.quality, input: options.config.input.quality };
-    this.#pipelines = { output: this.#pipeline('output'), input: this.#pipeline('input') };
+    this.#config = withDevices(config);
+    this.#levels = { output: config.output.quality, input: config.input.quality };
+    lockRuntimeFolder(runtimeFolder);
+    const open = config.control.uids.length > 0;
+    this.#controlSocket = new BoundSocket(socketPath(runtimeFolder, 'control'), open);
+    this.#pipelines = { output: this.#serve('output'), input: this.#serve('input') };
     this.#control = new ClientListener({
-      path: socketPath(options.runtimeFolder, 'control'),
-      replace: true,
+      fd: duplicateFd(this.#controlSocket.fd),
       roles: ['control'],
-      log: options.log,
-      onHello: () => ({
+      log,
+      refuse: (peer) =>
+        isTrusted(peer, config.control.uids) || isInOurGroup(peer)
+          ? undefined
+          : forbidden(peer, 'look', 'control.uids'),
+      onHello: (_hello, _connection, peer) => ({
         reply: welcome({ name: 'kvm-audiod', version }, null),
-        handlers: this.#handlers,
+        handlers: this.#handlersFor(peer),
       }),
     });
   }
 
-  /** @throws FatalError where a daemon runs already or the folder cannot be used. */
   start(): void {
     const { runtimeFolder, log } = this.#options;
-    lockRuntimeFolder(runtimeFolder);
-    this.#listenForControl(socketPath(runtimeFolder, 'control'));
+    this.#control.listen();
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
-    for (const direction of directions) this.#pipelines[direction].start();
+    for (const direction of directions) this.#pipelines[direction].process.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all(directions.map((direction) => this.#pipelines[direction].stop()));
+    await Promise.all(directions.map((direction) => this.#stopServing(direction)));
+    this.#controlSocket.close();
     await this.#control.close();
     this.#options.log.info('stopped');
   }
 
-  #listenForControl(path: string): void {
-    try {
-      this.#control.listen();
-    } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code ?? String(error);
-      throw new FatalError(exitCodes.runtimeFolder, `cannot listen on ${path} (${why})`);
-    }
+  async #stopServing(direction: Direction): Promise<void> {
+    const { process, socket, unserved } = this.#pipelines[direction];
+    await process.stop();
+    unserved.end();
+    socket.close();
   }
 
-  #pipeline(direction: Direction): PipelineProcess {
-    const { runtimeFolder, log, writeLog, onUnusable } = this.#options;
+  #serve(direction: Direction): Served {
+    const { runtimeFolder, log } = this.#options;
+    const open = this.#config.clients.uids.length > 0;
+    const socket = new BoundSocket(socketPath(runtimeFolder, direction), open);
+    const role = direction === 'output' ? 'source' : 'sink';
+    const unserved = new UnservedClients(socket.fd, role, log, () => process.unavailable());
+    const process = this.#pipeline(direction, socket.fd, (serving) =>
+      serving ? unserved.end() : unserved.begin(),
+    );
+    unserved.begin();
+    return { socket, process, unserved };
+  }
+
+  #pipeline(
+    direction: Direction,
+    listenFd: number,
+    onServing: (serving: boolean) => void,
+  ): PipelineProcess {
+    const { log, writeLog, onUnusable } = this.#options;
     return new PipelineProcess({
       direction,
-      welcome: () => ({ config: this.#configNow(), runtimeFolder }),
+      listenFd,
+      onServing,
+      welcome: () => ({ config: this.#configNow() }),
       env: deviceEnvironment(this.#config, process.env),
       log,
       writeLog,
@@ -113,35 +148,43 @@ export class Supervisor {
       pid: process.pid,
       version,
       uptimeMs: Math.round(performance.now() - this.#startedAtMs),
-      output: this.#pipelines.output.status(this.#levels.output),
-      input: this.#pipelines.input.status(this.#levels.input),
+      output: this.#pipelines.output.process.status(this.#levels.output),
+      input: this.#pipelines.input.process.status(this.#levels.input),
     };
   }
 
   readonly #methods: MethodsOf<ControlMethods> = {
     'status.get': () => this.#status(),
     'quality.list': async () => {
-      const lists = directions.map((d) => this.#pipelines[d].ask('quality.list', {}));
+      const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));
       return (await Promise.all(lists)).flat();
     },
     'quality.get': ({ direction }) => {
       const wanted = direction === undefined ? directions : [direction];
-      return Promise.all(wanted.map((d) => this.#pipelines[d].ask('quality.get', {})));
+      return Promise.all(wanted.map((d) => this.#pipelines[d].process.ask('quality.get', {})));
     },
     'quality.set': async ({ direction, level }) => {
-      const entry = await this.#pipelines[direction].ask('quality.set', { level });
+      const entry = await this.#pipelines[direction].process.ask('quality.set', { level });
       this.#levels[direction] = level;
       this.#options.log.info({ direction, level }, 'quality set');
       return entry;
     },
   };
 
-  readonly #handlers: ConnectionHandlers = {
-    onRequest: (method, params) => callMethod(controlChecks, this.#methods, method, params),
-    onNotification: () => undefined,
-    onPacket: () => undefined,
-    onClose: () => undefined,
-  };
+  #handlersFor(peer: Peer): ConnectionHandlers {
+    const trusted = isTrusted(peer, this.#config.control.uids);
+    return {
+      onRequest: (method, params) => {
+        if (!trusted && changingMethods.has(method)) {
+          throw forbidden(peer, `call ${method}`, 'control.uids');
+        }
+        return callMethod(controlChecks, this.#methods, method, params);
+      },
+      onNotification: () => undefined,
+      onPacket: () => undefined,
+      onClose: () => undefined,
+    };
+  }
 }
 
 function withDevices(config: Config): Config {

@@ -34,7 +34,8 @@ async function main(argv: string[]): Promise<void> {
     .parseAsync();
   const config = loadConfig(args.config);
   const folder = runtimeFolder();
-  prepareRuntimeFolder(folder);
+  const { clients, control } = config;
+  prepareRuntimeFolder(folder, clients.uids.length + control.uids.length > 0);
   const writeLog = stderrWriter(config.log.format);
   const supervisor = new Supervisor({
     config,

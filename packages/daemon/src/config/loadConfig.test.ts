@@ -25,7 +25,7 @@ function fileOf(text: string): string {
   return path;
 }
 
-const sections = ['output', 'input', 'codec', 'realtime', 'log'] as const;
+const sections = ['output', 'input', 'codec', 'clients', 'control', 'realtime', 'log'] as const;
 
 describe('a configuration', () => {
   test('may be empty: every key has a default or needs none', () => {

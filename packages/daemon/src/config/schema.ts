@@ -79,6 +79,20 @@ const realtime = z.strictObject({
     .describe('niceness of the pipelines’ main threads; a refusal is a warning'),
 });
 
+const uids = z.array(z.int().min(0).max(0xffff_fffe)).max(64).default([]);
+
+const clients = z.strictObject({
+  uids: uids.describe(
+    'users who may send and hear audio, besides root, the daemon’s user and its group',
+  ),
+});
+
+const control = z.strictObject({
+  uids: uids.describe(
+    'users who may change what the daemon does, besides root and its own; its group may look',
+  ),
+});
+
 type Output = z.infer<typeof output>;
 type Input = z.infer<typeof input>;
 
@@ -111,6 +125,8 @@ const sections = z.strictObject({
   output: output.prefault({}),
   input: input.prefault({}),
   codec: codec.prefault({}),
+  clients: clients.prefault({}),
+  control: control.prefault({}),
   realtime: realtime.prefault({}),
   log: log.prefault({}),
 });
