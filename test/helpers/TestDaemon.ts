@@ -154,6 +154,7 @@ export class TestDaemon {
       assert.deepEqual(end, { code: 0, signal: null }, `the daemon did not end well:\n${this.log}`);
       const left = this.#leftovers().map(({ pid, command }) => `${pid} ${command}`);
       assert.equal(left.join('\n'), '', 'the daemon left processes behind');
+      assert.equal(readdirSync(this.runtimeFolder).join(), '', 'the daemon left sockets behind');
     } finally {
       await this.#abandon();
     }
