@@ -21,7 +21,7 @@ describe('the runtime folder', () => {
   });
 
   test.each([
-    ['a file in its place', 'EEXIST', () => join(folder, 'file')],
+    ['a file in its place', 'ENOTDIR', () => join(folder, 'file')],
     ['a file as its parent', 'ENOTDIR', () => join(folder, 'file', 'x')],
     ['a place where nothing can be made', 'ENOENT', () => '/proc/kvm-audio/run'],
   ])('that cannot be is told with folder, cause and way out: %s', (_, code, path) => {

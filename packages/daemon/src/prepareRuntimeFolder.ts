@@ -5,7 +5,9 @@ import { exitCodes, FatalError } from './exitCodes.js';
 
 /** With its parents. Not mkdir's `recursive`, which in Node 20 never ends below /proc. */
 function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  const there = statSync(folder, { throwIfNoEntry: false });
+  if (there?.isDirectory()) return;
+  if (there) throw Object.assign(new Error(`${folder} is no folder`), { code: 'ENOTDIR' });
   makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o750 });
 }
