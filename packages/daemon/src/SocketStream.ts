@@ -82,7 +82,8 @@ export class SocketStream implements ByteStream {
   #sendOrQueue(bytes: Uint8Array, from: number, end: number): void {
     const taken = this.#queuedBytes > 0 ? 0 : (this.#socket?.send(bytes, from, end) ?? 0);
     if (from + taken === end || this.#destroyed) return;
-    const rest = bytes.slice(from + taken, end);
+    // A Buffer's own slice() is a view.
+    const rest = Uint8Array.from(bytes.subarray(from + taken, end));
     this.#queue.push(rest);
     this.#queuedBytes += rest.length;
     this.#socket?.wantRoom();
