@@ -13,6 +13,8 @@ const common = {
   },
   moduleNameMapper: {
     '^@kvm-audio/native-alsa/(\\w+)$': '<rootDir>/native-alsa/lib/$1.ts',
+    '^@kvm-audio/daemon/config$': '<rootDir>/packages/daemon/src/config/loadConfig.ts',
+    '^@kvm-audio/daemon/log$': '<rootDir>/packages/daemon/src/log.ts',
     '^@kvm-audio/([\\w-]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

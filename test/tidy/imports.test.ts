@@ -34,7 +34,15 @@ const mayImport: Record<string, readonly string[]> = {
     opus,
     sys,
   ],
-  'packages/supervisor': ['@kvm-audio/protocol', '@kvm-audio/daemon', sys, virtualCard],
+  'packages/supervisor': [
+    '@kvm-audio/protocol',
+    '@kvm-audio/daemon',
+    // With their libraries; a pipeline is given its configuration, and logs to the supervisor.
+    '@kvm-audio/daemon/config',
+    '@kvm-audio/daemon/log',
+    sys,
+    virtualCard,
+  ],
   'packages/client': ['@kvm-audio/protocol'],
   'packages/cli': ['@kvm-audio/client', '@kvm-audio/protocol', '@kvm-audio/audio', virtualCard],
 };

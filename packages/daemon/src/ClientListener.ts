@@ -10,7 +10,7 @@ import {
   ProtocolError,
   type Role,
 } from '@kvm-audio/protocol';
-import type { Log } from './log.js';
+import type { Log } from './LogRecord.js';
 import { SocketStream } from './SocketStream.js';
 
 export type ListenerOptions = {

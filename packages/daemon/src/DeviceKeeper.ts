@@ -1,5 +1,5 @@
 import { exitCodes, FatalError } from './exitCodes.js';
-import type { Log } from './log.js';
+import type { Log } from './LogRecord.js';
 
 /** What a device tells while it is open; see the alsa addon. */
 export type DeviceEvents<Negotiated> = {

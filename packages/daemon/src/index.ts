@@ -1,11 +1,10 @@
 export * from './access.js';
 export * from './ClientListener.js';
-export * from './config/loadConfig.js';
-export * from './config/schema.js';
+export type { Config } from './config/schema.js';
 export * from './DeviceKeeper.js';
 export * from './exitCodes.js';
 export * from './Linger.js';
-export * from './log.js';
+export * from './LogRecord.js';
 export * from './pipelineChannel.js';
 export * from './prepareRuntimeFolder.js';
 export * from './runPipeline.js';

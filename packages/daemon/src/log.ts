@@ -1,7 +1,5 @@
-import { type Logger, pino } from 'pino';
-
-export type Log = Logger;
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+import { pino, stdSerializers } from 'pino';
+import type { Log, LogLevel } from './LogRecord.js';
 
 const names: Record<number, string> = {
   10: 'TRACE',
@@ -33,7 +31,10 @@ export function formatLine(line: string): string {
  * a thread of its own.
  */
 export function createLog(name: string, level: LogLevel, write: (line: string) => void): Log {
-  return pino({ name, level, base: { name } }, { write });
+  return pino(
+    { name, level, base: { name }, serializers: { error: stdSerializers.err } },
+    { write },
+  );
 }
 
 /** Writes lines to standard error, as text where a person reads them. */

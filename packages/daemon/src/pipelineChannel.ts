@@ -17,7 +17,7 @@ export const pipelineNotices = {
   ready: 'ready',
   /** `PipelineReport`, once a second. */
   heartbeat: 'heartbeat',
-  /** `{ line }`: one JSON line for the log. */
+  /** `LogRecord`: a line for the log. */
   log: 'log',
   /** `{ exitCode, message }`: it ends now, and why. */
   fatal: 'fatal',

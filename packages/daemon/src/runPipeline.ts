@@ -12,9 +12,10 @@ import {
   type QualityEntry,
   type QualityLevel,
 } from '@kvm-audio/protocol';
+import { createChannelLog } from './channelLog.js';
 import type { Config } from './config/schema.js';
 import { exitCodes, FatalError } from './exitCodes.js';
-import { createLog, type Log } from './log.js';
+import type { Log, LogLevel } from './LogRecord.js';
 import {
   heartbeatMs,
   type PipelineWelcome,
@@ -53,15 +54,11 @@ function exitWithError(error: unknown): never {
   process.exit(error instanceof FatalError ? error.exitCode : exitCodes.internal);
 }
 
-function channelLog(channel: Connection, name: string, level: Config['log']['level']): Log {
-  let dropped = 0;
-  return createLog(name, level, (line) => {
-    if (channel.queuedBytes > logBytesMax) {
-      dropped += 1;
-      return;
-    }
-    channel.notify(pipelineNotices.log, dropped > 0 ? { line, dropped } : { line });
-    dropped = 0;
+function logTo(channel: Connection, level: LogLevel): Log {
+  return createChannelLog(level, (record) => {
+    if (channel.queuedBytes > logBytesMax) return false;
+    channel.notify(pipelineNotices.log, record);
+    return true;
   });
 }
 
@@ -120,7 +117,7 @@ export async function runPipeline(
     client: name,
   });
   const { config } = reply as PipelineWelcome;
-  const log = channelLog(channel, direction, config.log.level);
+  const log = logTo(channel, config.log.level);
   setNiceness(config.realtime.niceness, log);
   pipeline = make({
     config,

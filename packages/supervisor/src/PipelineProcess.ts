@@ -5,6 +5,7 @@ import {
   exitCodes,
   FatalError,
   type Log,
+  type LogRecord,
   type PipelineWelcome,
   pipelineNotices,
   SocketStream,
@@ -54,8 +55,8 @@ export type PipelineProcessOptions = {
   /** The socket that its clients connect to; inherited as `listenFd`. */
   listenFd: number;
   log: Log;
-  /** A line of the child's log. */
-  writeLog(line: string): void;
+  /** What the child logs. */
+  childLog: Log;
   /** Whether it accepts clients has changed. */
   onServing(serving: boolean): void;
   /** It cannot work with this configuration: it is not started again. */
@@ -236,10 +237,14 @@ export class PipelineProcess {
       this.#report = params as PipelineReport;
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.log) {
-      this.#options.writeLog((params as { line: string }).line);
+      this.#writeRecord(params as LogRecord);
     } else if (method === pipelineNotices.fatal) {
       this.#fatalMessage = (params as { message: string }).message;
     }
+  }
+
+  #writeRecord({ level, message, fields, dropped }: LogRecord): void {
+    this.#options.childLog[level](dropped ? { ...fields, dropped } : fields, message);
   }
 
   #watch(ms: number, reason: string): void {

@@ -35,7 +35,8 @@ export type SupervisorOptions = {
   config: Config;
   runtimeFolder: string;
   log: Log;
-  writeLog(line: string): void;
+  /** What the pipelines log. */
+  pipelineLogs: Record<Direction, Log>;
   /** A pipeline cannot work with this configuration. */
   onUnusable(error: FatalError): void;
 };
@@ -121,7 +122,7 @@ export class Supervisor {
     listenFd: number,
     onServing: (serving: boolean) => void,
   ): PipelineProcess {
-    const { log, writeLog, onUnusable } = this.#options;
+    const { log, pipelineLogs, onUnusable } = this.#options;
     return new PipelineProcess({
       direction,
       listenFd,
@@ -129,7 +130,7 @@ export class Supervisor {
       welcome: () => ({ config: this.#configNow() }),
       env: deviceEnvironment(this.#config, process.env),
       log,
-      writeLog,
+      childLog: pipelineLogs[direction],
       onUnusable,
     });
   }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkConfig } from '@kvm-audio/daemon';
+import { checkConfig } from '@kvm-audio/daemon/config';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ka-'));

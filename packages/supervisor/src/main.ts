@@ -1,12 +1,6 @@
-import {
-  createLog,
-  exitCodes,
-  FatalError,
-  loadConfig,
-  prepareRuntimeFolder,
-  stderrWriter,
-  version,
-} from '@kvm-audio/daemon';
+import { exitCodes, FatalError, type Log, prepareRuntimeFolder, version } from '@kvm-audio/daemon';
+import { loadConfig } from '@kvm-audio/daemon/config';
+import { createLog, stderrWriter } from '@kvm-audio/daemon/log';
 import { runtimeFolder } from '@kvm-audio/protocol';
 import yargs from 'yargs';
 import { Supervisor } from './Supervisor.js';
@@ -37,11 +31,12 @@ async function main(argv: string[]): Promise<void> {
   const { clients, control } = config;
   prepareRuntimeFolder(folder, clients.uids.length + control.uids.length > 0);
   const writeLog = stderrWriter(config.log.format);
+  const logOf = (name: string): Log => createLog(name, config.log.level, writeLog);
   const supervisor = new Supervisor({
     config,
     runtimeFolder: folder,
-    log: createLog('daemon', config.log.level, writeLog),
-    writeLog,
+    log: logOf('daemon'),
+    pipelineLogs: { output: logOf('output'), input: logOf('input') },
     onUnusable: (error) => void supervisor.stop().then(() => die(error)),
   });
   let stopping = false;
