@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from '../../test/helpers/until.js';
+import { until } from '../test/VirtualCard.js';
 import { loadAddon } from './sys/addon.js';
 import {
   duplicateFd,

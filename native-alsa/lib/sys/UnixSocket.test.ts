@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import net from 'node:net';
-import { until } from '../../../test/helpers/until.js';
+import { until } from '../../test/VirtualCard.js';
 import { socketPair } from '../sys.js';
 import { UnixSocket, type UnixSocketEvents } from './UnixSocket.js';
 
