@@ -99,16 +99,26 @@ test('a late producer costs one gap: faded out, silent, faded in, and counted ex
 });
 
 test('a ring of two slots wraps and is never overwritten', async () => {
-  const recorder = await openCapture(card.device);
-  const player = await openPlayback(card.device, {
-    slotCount: 2,
-    slotFramesMax: 240,
-    startSilenceFrames: 4_800,
-  });
   const played = pattern(9_600);
-  await playAll(player, played, 240);
-  player.playback.endOfStream();
-  expect(await hear(recorder, played, 9_600)).toEqual(played);
+  // 10 ms of room: a machine that stalls for longer makes a gap, and is asked again.
+  for (let tries = 0; tries < 20; tries++) {
+    const recorder = await openCapture(card.device);
+    const player = await openPlayback(card.device, {
+      slotCount: 2,
+      slotFramesMax: 240,
+      startSilenceFrames: 4_800,
+    });
+    await playAll(player, played, 240);
+    player.playback.endOfStream();
+    await stopped(player);
+    const disturbed = player.playback.counters().underruns > 0;
+    if (!disturbed) {
+      expect(await hear(recorder, played, 9_600)).toEqual(played);
+      return;
+    }
+    await closeAll();
+  }
+  throw new Error('this machine stalls too often for a ring of 10 ms');
 });
 
 test('acquire() gives nothing while the ring is full', async () => {
@@ -145,14 +155,14 @@ test('committed parts of slots are joined without a seam', async () => {
 });
 
 test('queuedFrames() is what the card still has to play, to the sample', async () => {
-  const { playback } = await openPlayback(card.device);
-  commit(playback, pattern(2_880));
-  commit(playback, pattern(2_880));
-  await until(() => playback.counters().framesPlayed === 5_760);
+  const { playback } = await openPlayback(card.device, { bufferFrames: 48_000 });
+  for (let i = 0; i < 14; i++) commit(playback, pattern(2_880));
+  const frames = 14 * 2_880;
+  await until(() => playback.counters().framesPlayed === frames);
   const errors: number[] = [];
   for (let i = 0; i < 8; i++) {
     const { monotonicNs, playback: side } = await card.status();
-    const queued = side.start + usual.startSilenceFrames + 5_760 - side.position;
+    const queued = side.start + usual.startSilenceFrames + frames - side.position;
     if (queued > usual.guardFrames) {
       errors.push(Math.abs(playback.queuedFrames(monotonicNs / 1000) - queued));
     }
