@@ -43,8 +43,8 @@ type Demand = {
 /**
  * What test/integration/likeness.test.ts holds to be enough: the codec alone passes, and every
  * damage is found, by its error or, where the codec's own errors are large, by findBrokenBlocks.
- * Opus takes away what is under 3 Hz and turns the phase of the deep bass with it; for voice
- * (`low`) it takes away all bass. At 16 kbit/s it keeps a sound's character, not its waveform.
+ * Opus takes away what is under 3 Hz and turns the phase of the deep bass with it; `low` is for
+ * voice, and compared from 200 Hz on. At 16 kbit/s it keeps a sound's character, not its waveform.
  */
 function demandOf({ level, profile }: Expectation): Demand {
   if (level !== 'low') return { lowHz: 50, highHz: 20_000, correlationMin: 0.99, errorMax: 0.3 };

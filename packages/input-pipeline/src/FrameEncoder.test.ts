@@ -2,6 +2,7 @@ import {
   type CodecBackend,
   type EncoderSettings,
   effectiveFormat,
+  encoderSettings,
   type OpusEncoder,
   type QualityLevel,
 } from '@kvm-audio/audio';
@@ -90,61 +91,46 @@ describe('a frame encoder', () => {
     expect(encoders[0]?.settings[1]).toMatchObject({ complexity: 1, signal: 'music' });
   });
 
-  test('takes another encoder for another application, and closes the first', () => {
+  test('raises the bitrate at once and lowers it by a fifth per frame at most', () => {
     const { encoder, encoders, format } = bench();
-    encoder.setFormat(format('medium', 'lowdelay'));
-    expect(encoders.map(({ application, closed }) => [application, closed])).toEqual([
-      ['audio', true],
-      ['lowdelay', false],
+    encoder.setFormat(format('high'));
+    encoder.setFormat(format('medium'));
+    for (let i = 0; i < 5; i++) encoder.encode(count(0, 960), 960, out);
+    expect(encoders[0]?.settings.map(({ bitrate }) => bitrate)).toEqual([
+      96_000, 192_000, 153_600, 122_880, 98_304, 96_000,
     ]);
-    expect(encoder.lookaheadSamples).toBe(120);
-    encoder.encode(count(0, 480), 480, out);
-    expect(encoders[1]?.encoded.at(-1)).toEqual([...count(0, 480)]);
+    expect(encoders[0]?.settings.at(-1)).toEqual(encoderSettings(format('medium')));
   });
 
-  test.each([
-    [1, 120],
-    [1, 480],
-    [1, 960],
-    [2, 960],
-    [2, 2_880],
-  ] as const)(
-    'warms another encoder up with the newest 20 ms (%i channels, %i frames)',
-    (channels, frames) => {
-      const { encoder, encoders, format } = bench(channels);
-      let at = 0;
-      for (; at < 3_000; at += frames) encoder.encode(count(at, frames, channels), frames, out);
-      encoder.setFormat(format('low'));
-      expect(encoders[1]?.encoded).toEqual([[...count(at - 960, 960, channels)]]);
-    },
-  );
-
-  test('warms up with silence before the first sample', () => {
-    const { encoder, encoders, format } = bench();
-    encoder.encode(count(1, 480), 480, out);
+  test('begins a level for voice with more bits and a wider search', () => {
+    const { encoder, encoders, format } = bench(1, { vbr: false });
+    const low = encoderSettings(format('low'), { vbr: false });
     encoder.setFormat(format('low'));
-    expect(encoders[1]?.encoded[0]).toEqual([...Array(480).fill(0), ...count(1, 480)]);
+    for (let i = 0; i < 5; i++) encoder.encode(count(0, 960), 960, out);
+    expect(encoders[0]?.settings.slice(1)).toEqual([
+      { ...low, bitrate: 56_000, complexity: 5, vbr: true },
+      { ...low, bitrate: 44_800 },
+      { ...low, bitrate: 35_840 },
+      low,
+    ]);
   });
 
-  test('keeps the running encoder where no other can be made', () => {
+  test('begins it so once, and with no less than the level and the configuration give', () => {
+    const { encoder, encoders, format } = bench(1, { complexity: 10 });
+    const low = { ...format('low'), bitrate: 64_000 };
+    encoder.setFormat(low);
+    encoder.setFormat(low);
+    const [, ...settings] = encoders[0]!.settings;
+    expect(settings).toEqual([
+      { ...encoderSettings(low, { complexity: 10 }), vbr: true },
+      encoderSettings(low, { complexity: 10 }),
+    ]);
+  });
+
+  test('keeps its application: another is a mistake of the caller', () => {
     const { encoder, encoders, format } = bench();
-    const failing = new FrameEncoder(
-      {
-        ...({} as CodecBackend),
-        createEncoder: (application, channels, settings) => {
-          if (application !== 'audio') throw new Error('no memory');
-          const made = new FakeEncoder(application, channels, settings);
-          encoders.push(made);
-          return made;
-        },
-      },
-      1,
-      format('medium'),
-      {},
-    );
-    expect(() => failing.setFormat(format('low'))).toThrow('no memory');
-    expect(failing.encode(count(0, 480), 480, out)).toBe(1);
-    encoder.close();
+    expect(() => encoder.setFormat(format('low', 'lowdelay'))).toThrow();
+    expect(encoders[0]?.settings).toHaveLength(1);
   });
 
   test('closes its encoder', () => {

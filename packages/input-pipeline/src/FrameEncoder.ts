@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import {
   type CodecBackend,
   type EffectiveFormat,
@@ -6,26 +7,33 @@ import {
   encoderSettings,
   type OpusEncoder,
 } from '@kvm-audio/audio';
-import { mediaRate } from '@kvm-audio/protocol';
-
-/** Audio that a new encoder is given before its first packet counts. */
-const warmUpFrames = 20 * (mediaRate / 1000);
-const scratchBytes = 4_096;
 
 /**
- * The encoder of a stream over changes of its format. What libopus changes live is set on the
- * running encoder, at a frame boundary, without a gap. Only another `application` needs another
- * encoder: it first codes the newest 20 ms again, unheard, so that its filters and its energy
- * prediction do not start from nothing.
+ * How much of its bitrate the encoder keeps at least from one frame to the next. With constrained
+ * VBR libopus owes the bits of up to one frame, and pays them back at once: after a fall to half,
+ * the next frame would have none (celt_encoder.c: vbr_reservoir).
+ */
+const bitrateKept = 0.8;
+/**
+ * What the first frame of a level for voice has at least. There libopus goes over from CELT to
+ * SILK, which starts from nothing: with the level's own bits that can be heard as a hole. It
+ * cannot be more: from 59,157 bits per second on libopus does not go over (opus_encoder.c, 1.3.1:
+ * the threshold for a mono voice, less its hysteresis).
+ */
+const voiceStart = { bitrate: 56_000, complexity: 5 } as const;
+
+/**
+ * The encoder of a stream over changes of its format: one libopus encoder, whose settings change
+ * at a frame boundary. Between its two ways of coding, SILK and CELT, libopus itself fades over.
+ * The bitrate rises at once and falls in steps, within 200 ms. docs/codec.md has figures.
  */
 export class FrameEncoder {
-  readonly #backend: CodecBackend;
-  readonly #channels: 1 | 2;
+  readonly #encoder: OpusEncoder;
   readonly #tuning: EncoderTuning;
-  readonly #scratch = new Uint8Array(scratchBytes);
-  /** The newest 20 ms, oldest sample first. */
-  readonly #history: Int16Array;
-  #encoder: OpusEncoder;
+  /** The format's. The encoder has them, but for what a change begins with. */
+  #settings: EncoderSettings;
+  /** The encoder's: not yet down to that of the settings after a change. */
+  #bitrate: number;
 
   constructor(
     backend: CodecBackend,
@@ -33,48 +41,49 @@ export class FrameEncoder {
     format: EffectiveFormat,
     tuning: EncoderTuning,
   ) {
-    this.#backend = backend;
-    this.#channels = channels;
     this.#tuning = tuning;
-    this.#history = new Int16Array(warmUpFrames * channels);
-    this.#encoder = backend.createEncoder(format.application, channels, this.#settings(format));
+    this.#settings = encoderSettings(format, tuning);
+    this.#encoder = backend.createEncoder(format.application, channels, this.#settings);
+    this.#bitrate = this.#settings.bitrate;
   }
 
   get lookaheadSamples(): number {
     return this.#encoder.lookaheadSamples;
   }
 
-  /** Takes effect with the next frame. */
+  /** Takes effect with the next frame. The application stays what it was at the start. */
   setFormat(format: EffectiveFormat): void {
-    const settings = this.#settings(format);
-    if (format.application === this.#encoder.application) {
-      this.#encoder.configure(settings);
-      return;
-    }
-    const next = this.#backend.createEncoder(format.application, this.#channels, settings);
-    next.encode(this.#history, warmUpFrames, this.#scratch);
-    this.#encoder.close();
-    this.#encoder = next;
+    assert.equal(format.application, this.#encoder.application);
+    const settings = encoderSettings(format, this.#tuning);
+    const voiceStarts = settings.signal === 'voice' && this.#settings.signal !== 'voice';
+    const bitrate = voiceStarts ? voiceStart.bitrate : this.#bitrate * bitrateKept;
+    this.#settings = settings;
+    this.#setBitrate(bitrate, voiceStarts ? voiceStartOf(settings) : settings);
   }
 
   /** @returns the packet's length in bytes. See OpusEncoder.encode. */
   encode(pcm: Int16Array, frames: number, out: Uint8Array): number {
-    this.#remember(pcm, frames);
-    return this.#encoder.encode(pcm, frames, out);
+    const bytes = this.#encoder.encode(pcm, frames, out);
+    if (this.#bitrate > this.#settings.bitrate) {
+      this.#setBitrate(this.#bitrate * bitrateKept, this.#settings);
+    }
+    return bytes;
   }
 
   close(): void {
     this.#encoder.close();
   }
 
-  #remember(pcm: Int16Array, frames: number): void {
-    const samples = frames * this.#channels;
-    const kept = Math.min(samples, this.#history.length);
-    this.#history.copyWithin(0, kept);
-    this.#history.set(pcm.subarray(samples - kept, samples), this.#history.length - kept);
+  /** The bitrate, or that of the format if it is higher; all else as in `settings`. */
+  #setBitrate(wanted: number, settings: EncoderSettings): void {
+    const bitrate = Math.max(this.#settings.bitrate, Math.round(wanted));
+    this.#encoder.configure({ ...settings, bitrate });
+    this.#bitrate = bitrate;
   }
+}
 
-  #settings(format: EffectiveFormat): EncoderSettings {
-    return encoderSettings(format, this.#tuning);
-  }
+/** The first frame of voice is not bound to the size of the others either. */
+function voiceStartOf(settings: EncoderSettings): EncoderSettings {
+  const complexity = Math.max(settings.complexity, voiceStart.complexity);
+  return { ...settings, complexity, vbr: true };
 }

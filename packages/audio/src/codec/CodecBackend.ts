@@ -32,7 +32,7 @@ export interface OpusEncoder {
   readonly channels: 1 | 2;
   /** samples at 48 kHz by which the packets lag the PCM */
   readonly lookaheadSamples: number;
-  /** All or nothing; takes effect with the next frame, without a gap. */
+  /** All or nothing; takes effect with the next frame. */
   configure(settings: EncoderSettings): void;
   /**
    * `pcm` is interleaved int16 at 48 kHz and holds at least `frames` frames, a legal Opus length.

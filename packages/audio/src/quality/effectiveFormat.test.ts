@@ -10,13 +10,13 @@ const formatOf = (
 describe('the quality levels', () => {
   // level, kbps, Hz, channels, frame ms, application, signal, bandwidth
   const output = [
-    ['low', 32, 24_000, 1, 20, 'voip', 'voice', 'superwide'],
+    ['low', 32, 24_000, 1, 20, 'audio', 'voice', 'superwide'],
     ['medium', 96, 48_000, 2, 20, 'audio', 'auto', 'full'],
     ['high', 192, 48_000, 2, 20, 'audio', 'music', 'full'],
     ['ultra', 320, 48_000, 2, 10, 'audio', 'music', 'full'],
   ] as const;
   const microphone = [
-    ['low', 16, 16_000, 1, 20, 'voip', 'voice', 'wide'],
+    ['low', 16, 16_000, 1, 20, 'audio', 'voice', 'wide'],
     ['medium', 64, 48_000, 1, 20, 'audio', 'auto', 'full'],
     ['high', 128, 48_000, 1, 20, 'audio', 'music', 'full'],
     ['ultra', 256, 48_000, 1, 10, 'audio', 'music', 'full'],

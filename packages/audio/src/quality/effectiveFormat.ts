@@ -3,6 +3,7 @@ import { bitratePerChannelMax } from '../codec/encoderControls.js';
 import {
   type Direction,
   type InputProfile,
+  levelsApplication,
   profileRow,
   type QualityLevel,
   qualityTable,
@@ -15,7 +16,7 @@ export type FormatRequest = {
   readonly level: QualityLevel;
   /** set apart from the level */
   readonly frameMs?: FrameMs | undefined;
-  /** set apart from the level */
+  /** instead of that of all levels */
   readonly application?: Application | undefined;
   readonly deviceChannels: 1 | 2;
 };
@@ -67,7 +68,7 @@ export function effectiveFormat(request: FormatRequest): EffectiveFormat {
     channels,
     frameMs,
     bitrate: Math.min(bitrateKbps * 1000, bitratePerChannelMax * deviceChannels),
-    application: request.application ?? row.application,
+    application: request.application ?? levelsApplication,
     signal: row.signal,
     bandwidthMax: bandwidths[rateHz],
     forcedChannels: channels < deviceChannels ? channels : 0,

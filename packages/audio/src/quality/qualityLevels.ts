@@ -18,11 +18,16 @@ export type LevelRow = {
   readonly program: ProfileRow;
   readonly microphone: ProfileRow;
   readonly frameMs: FrameMs;
-  readonly application: Application;
   readonly signal: EncoderSettings['signal'];
   /** measured: docs/codec.md */
   readonly complexity: number;
 };
+
+/**
+ * Of every level: libopus takes another application only before its first frame, and another
+ * encoder would know nothing of the sound so far. What is for voice is so by `signal`.
+ */
+export const levelsApplication: Application = 'audio';
 
 /** The quality levels. docs/codec.md has the table in words. */
 export const qualityTable: Readonly<Record<QualityLevel, LevelRow>> = {
@@ -30,7 +35,6 @@ export const qualityTable: Readonly<Record<QualityLevel, LevelRow>> = {
     program: { bitrateKbps: 32, rateHz: 24_000, channels: 1 },
     microphone: { bitrateKbps: 16, rateHz: 16_000, channels: 1 },
     frameMs: 20,
-    application: 'voip',
     signal: 'voice',
     complexity: 3,
   },
@@ -38,7 +42,6 @@ export const qualityTable: Readonly<Record<QualityLevel, LevelRow>> = {
     program: { bitrateKbps: 96, rateHz: 48_000, channels: 2 },
     microphone: { bitrateKbps: 64, rateHz: 48_000, channels: 1 },
     frameMs: 20,
-    application: 'audio',
     signal: 'auto',
     complexity: 4,
   },
@@ -46,7 +49,6 @@ export const qualityTable: Readonly<Record<QualityLevel, LevelRow>> = {
     program: { bitrateKbps: 192, rateHz: 48_000, channels: 2 },
     microphone: { bitrateKbps: 128, rateHz: 48_000, channels: 1 },
     frameMs: 20,
-    application: 'audio',
     signal: 'music',
     complexity: 4,
   },
@@ -54,7 +56,6 @@ export const qualityTable: Readonly<Record<QualityLevel, LevelRow>> = {
     program: { bitrateKbps: 320, rateHz: 48_000, channels: 2 },
     microphone: { bitrateKbps: 256, rateHz: 48_000, channels: 1 },
     frameMs: 10,
-    application: 'audio',
     signal: 'music',
     complexity: 4,
   },
