@@ -307,6 +307,26 @@ describe('a close', () => {
     expect(told.closes).toHaveLength(1);
   });
 
+  test('by the other end in the middle of a message is an error', async () => {
+    const told = recorder();
+    const { peer } = await rawPeer(told);
+    const { buffer, length } = encodeMessage({
+      kind: 'notification',
+      method: 'half',
+      params: 'x'.repeat(100),
+    });
+    const message = buffer.bytes.subarray(0, length);
+    peer.end(Buffer.concat([message, message.subarray(0, 50)]));
+    await until(() => told.closes.length > 0);
+    expect(told.notices).toHaveLength(1);
+    expect(told.closes).toEqual([
+      expect.objectContaining({
+        code: 'CONNECTION_CLOSED',
+        message: 'the other end closed 50 bytes into a message',
+      }),
+    ]);
+  });
+
   test('of ours sends what was written before', async () => {
     const told = recorder();
     const { client } = await connectionPair(told);

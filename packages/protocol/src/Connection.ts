@@ -67,7 +67,7 @@ export class Connection {
       onRoom: () => {
         if (!this.closed) this.onRoom();
       },
-      onEnd: () => this.end(),
+      onEnd: () => this.#onStreamEnd(),
       onClose: (error) => {
         if (error) this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);
         this.#onStreamClose();
@@ -226,6 +226,15 @@ export class Connection {
     clearTimeout(pending.timer);
     if (error) pending.reject(ProtocolError.fromWire(error));
     else pending.resolve(result);
+  }
+
+  #onStreamEnd(): void {
+    const bytes = this.#receive.unfinishedBytes;
+    if (bytes > 0 && !this.closed) {
+      const text = `the other end closed ${bytes} bytes into a message`;
+      this.#error ??= new ProtocolError('CONNECTION_CLOSED', text);
+    }
+    this.end();
   }
 
   #closedError(): ProtocolError {

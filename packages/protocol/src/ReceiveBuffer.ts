@@ -29,6 +29,11 @@ export class ReceiveBuffer {
     return this.#end;
   }
 
+  /** Received bytes of a message that is not complete. */
+  get unfinishedBytes(): number {
+    return this.#end - this.#start;
+  }
+
   /** Where the socket may put what comes next. */
   writable(): Buffer {
     return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end);
