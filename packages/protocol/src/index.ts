@@ -10,6 +10,7 @@ export * from './hello.js';
 export * from './limits.js';
 export * from './messageCodec.js';
 export * from './NodeStream.js';
+export * from './notices.js';
 export * from './PacketSender.js';
 export * from './paths.js';
 export * from './ReceiveBuffer.js';
