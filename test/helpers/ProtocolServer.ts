@@ -28,7 +28,10 @@ export class ProtocolServer {
   readonly hellos: Hello[] = [];
   /** Those that said hello, in order; closed ones too. */
   readonly clients: Connection[] = [];
-  readonly packets: { seq: number; mediaTime: number; payload: number[] }[] = [];
+  readonly packets: { seq: number; mediaTime: number; flags: number; payload: number[] }[] = [];
+  readonly notices: [method: string, params: unknown][] = [];
+  /** Process id that it tells: another one is a restarted server. */
+  pid = process.pid;
   /** Set to refuse a hello. */
   refusal: ProtocolError | undefined;
   onRequest: (method: string, params: unknown) => unknown = () => null;
@@ -61,13 +64,14 @@ export class ProtocolServer {
         this.hellos.push(hello);
         if (this.refusal) throw this.refusal;
         this.clients.push(connection);
+        const reply = welcome({ name: 'test', version: '0' }, testFormat);
         return {
-          reply: welcome({ name: 'test', version: '0' }, testFormat),
+          reply: { ...reply, server: { ...reply.server, pid: this.pid } },
           handlers: {
             onRequest: (method, params) => this.onRequest(method, params),
-            onNotification: () => undefined,
-            onPacket: ({ seq, mediaTime, payload }) => {
-              this.packets.push({ seq, mediaTime, payload: [...payload] });
+            onNotification: (method, params) => this.notices.push([method, params]),
+            onPacket: ({ seq, mediaTime, flags, payload }) => {
+              this.packets.push({ seq, mediaTime, flags, payload: [...payload] });
             },
             onClose: () => this.#open.delete(connection),
           },

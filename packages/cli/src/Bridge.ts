@@ -17,15 +17,8 @@ export class Bridge {
     const folder = runtimeFolder();
     this.#listener = new Listener({ path: socketPath(folder, 'input'), client });
     this.#talker = new Talker({ path: socketPath(folder, 'output'), client, takeover });
-    let frameMs = 20;
-    this.#listener.on('connected', (format) => {
-      frameMs = format.frameMs;
-      notes.connected('input');
-    });
-    this.#listener.on('format', (format) => {
-      frameMs = format.frameMs;
-    });
-    this.#listener.on('packet', (packet) => this.#talker.send(packet, frameMs));
+    this.#listener.on('connected', () => notes.connected('input'));
+    this.#listener.on('packet', (packet) => this.#talker.send(packet));
     this.#listener.on('disconnected', (error) => notes.disconnected('input', error));
     this.#talker.on('connected', () => notes.connected('output'));
     this.#talker.on('disconnected', (error) => notes.disconnected('output', error));

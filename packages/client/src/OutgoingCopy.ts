@@ -1,6 +1,5 @@
 import {
   type AudioPacket,
-  limits,
   type OutgoingPacket,
   packetHeaderBytesMax,
   writePacketHeader,
@@ -13,24 +12,19 @@ export class OutgoingCopy implements OutgoingPacket {
   readonly end: number;
   readonly durationMs: number;
 
-  constructor(packet: AudioPacket, durationMs: number) {
+  /** @param flags instead of the packet's. */
+  constructor(packet: AudioPacket, flags: number, durationMs: number) {
     const { payload } = packet;
-    const payloadBytes = payload.length;
-    if (payloadBytes < 1 || payloadBytes > limits.packetPayloadBytesMax) {
-      throw new RangeError(
-        `payload of ${payloadBytes} bytes, 1 to ${limits.packetPayloadBytesMax}`,
-      );
-    }
-    this.end = packetHeaderBytesMax + payloadBytes;
+    this.end = packetHeaderBytesMax + payload.length;
     this.bytes = Buffer.allocUnsafe(this.end);
     this.bytes.set(payload, packetHeaderBytesMax);
     this.start = writePacketHeader(
       this.bytes,
-      payloadBytes,
+      payload.length,
       packet.seq,
       packet.mediaTime,
       packet.captureTimeUs,
-      packet.flags,
+      flags,
     );
     this.durationMs = durationMs;
   }

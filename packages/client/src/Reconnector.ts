@@ -1,56 +1,83 @@
-import { ProtocolError } from '@kvm-audio/protocol';
+/**
+ * Waits between tries. They grow with the time that it has gone wrong for: a server that is back
+ * after half a second is met within 100 ms.
+ */
+const backoff = { firstMs: 20, growth: 0.2, maxMs: 2_000, jitter: 0.4 };
 
-/** Waits between tries: at once, then longer and longer, with jitter. */
-const backoff = { firstMs: 50, maxMs: 2_000, jitter: 0.2 };
+/** A connection that held for so long was a good one: its loss begins a new count. */
+const stableMs = 1_000;
+
+type State = 'idle' | 'trying' | 'up' | 'waiting' | 'stopped';
 
 /**
- * Keeps trying to have one connection: at once after a loss, then with backoff. `connectOnce`
- * resolves when it is up and calls `lost` once when it is not any more.
+ * Says when to try to have one connection: at the start and after the loss of a good one at once,
+ * else with backoff. Told of each try's end, once: `up` (and later `lost`), or `failed`. There is
+ * one try or one timer at a time, whatever it is told.
  */
 export class Reconnector {
-  readonly #connectOnce: (lost: (error: ProtocolError | undefined) => void) => Promise<void>;
-  readonly #onFailure: (error: ProtocolError) => void;
-  #failures = 0;
+  readonly #tryOnce: () => void;
+  #state: State = 'idle';
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #upSinceMs = 0;
+  /** Since when there was no connection that held for `stableMs`. */
+  #troubledSinceMs: number | undefined;
 
-  constructor(
-    connectOnce: (lost: (error: ProtocolError | undefined) => void) => Promise<void>,
-    onFailure: (error: ProtocolError) => void,
-  ) {
-    this.#connectOnce = connectOnce;
-    this.#onFailure = onFailure;
-  }
-
-  get stopped(): boolean {
-    return this.#stopped;
+  constructor(tryOnce: () => void) {
+    this.#tryOnce = tryOnce;
   }
 
   start(): void {
-    void this.#try();
+    if (this.#state === 'idle') this.#try();
   }
 
+  /** For good. Idempotent. */
   stop(): void {
-    this.#stopped = true;
+    this.#state = 'stopped';
     clearTimeout(this.#timer);
   }
 
-  async #try(): Promise<void> {
-    if (this.#stopped) return;
-    try {
-      await this.#connectOnce(() => this.#again(0));
-      this.#failures = 0;
-    } catch (error) {
-      const failure = ProtocolError.from(error);
-      this.#onFailure(failure);
-      const doubled = Math.min(backoff.firstMs * 2 ** this.#failures, backoff.maxMs);
-      this.#failures += 1;
-      this.#again(doubled * (1 + backoff.jitter * (2 * Math.random() - 1)));
-    }
+  up(): void {
+    if (this.#state !== 'trying') return;
+    this.#state = 'up';
+    this.#upSinceMs = performance.now();
   }
 
-  #again(delayMs: number): void {
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.#try(), delayMs);
+  /** @returns milliseconds until the next try. */
+  lost(): number {
+    if (this.#state !== 'up') return 0;
+    const nowMs = performance.now();
+    if (nowMs - this.#upSinceMs >= stableMs) this.#troubledSinceMs = undefined;
+    return this.#again(this.#troubledSinceMs === undefined ? 0 : this.#backoffMs(nowMs));
   }
+
+  /**
+   * @param retryable false where another try will hardly do: it is made after the longest wait.
+   * @returns milliseconds until the next try.
+   */
+  failed(retryable: boolean): number {
+    if (this.#state !== 'trying') return 0;
+    return this.#again(retryable ? this.#backoffMs(performance.now()) : jittered(backoff.maxMs));
+  }
+
+  #backoffMs(nowMs: number): number {
+    const troubledMs = nowMs - (this.#troubledSinceMs ?? nowMs);
+    const waitMs = Math.max(backoff.firstMs, troubledMs * backoff.growth);
+    return jittered(Math.min(waitMs, backoff.maxMs));
+  }
+
+  #again(waitMs: number): number {
+    this.#troubledSinceMs ??= performance.now();
+    this.#state = 'waiting';
+    this.#timer = setTimeout(() => this.#try(), waitMs);
+    return waitMs;
+  }
+
+  #try(): void {
+    this.#state = 'trying';
+    this.#tryOnce();
+  }
+}
+
+function jittered(waitMs: number): number {
+  return waitMs * (1 - backoff.jitter * Math.random());
 }

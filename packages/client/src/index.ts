@@ -1,14 +1,24 @@
 export type {
+  Application,
   AudioPacket,
+  ClientStats,
   ControlMethods,
   DaemonStatus,
   Direction,
+  DropCounts,
+  DropPlace,
   ErrorCode,
+  FrameMs,
+  LatencySummary,
   PipelineReport,
   PipelineStatus,
+  ProcessState,
   QualityEntry,
   QualityLevel,
+  SocketName,
+  SourceFeedback,
   StreamFormat,
+  StreamState,
 } from '@kvm-audio/protocol';
 export {
   directions,
@@ -19,5 +29,10 @@ export {
   socketPath,
 } from '@kvm-audio/protocol';
 export * from './ControlClient.js';
+export type { WaitOptions } from './Link.js';
 export * from './Listener.js';
+export { opusPacketMs } from './opusPacketMs.js';
+export { copyPacket } from './PacketQueue.js';
+export type { Gap } from './ResumedStream.js';
+export type { TalkerPacket } from './SentStream.js';
 export * from './Talker.js';
