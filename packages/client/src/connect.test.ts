@@ -54,7 +54,9 @@ describe('a connect to a server whose queue is full', () => {
       const given = connect(path, hello, dull, stop.signal);
       const waited = connect(path, hello, dull);
       const refusal = expect(waited).rejects.toMatchObject({
+        // By the server, once it has accepted it.
         code: 'CONNECTION_CLOSED',
+        data: undefined,
       });
       await new Promise((resolve) => setImmediate(resolve));
       stop.abort(new Error('enough'));

@@ -32,7 +32,7 @@ const queueFullRetryMs = 5;
  * Connects to a socket and says hello, within `limits.helloDeadlineMs`. A server whose queue of
  * connections is full is asked again and again in that time.
  *
- * @throws {ProtocolError} the server's refusal; CONNECTION_CLOSED naming the path where nobody
+ * @throws ProtocolError the server's refusal; CONNECTION_CLOSED naming the path where nobody
  *   listens on it; FORBIDDEN where it may not be opened; DEADLINE_EXCEEDED.
  * @throws the signal's reason.
  */
