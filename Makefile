@@ -50,6 +50,10 @@ lint: | build ## format and lint
 types: | build
 	node_modules/.bin/tsc -p tsconfig.test.json
 
+.PHONY: docs
+docs: build ## docs/api.md, from the comments of the client SDK
+	node_modules/.bin/typedoc --options packages/client/typedoc.json
+
 .PHONY: asan
 asan: build ## the native tests with AddressSanitizer
 	native-alsa/test/asan.sh

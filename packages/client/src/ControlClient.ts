@@ -48,12 +48,13 @@ export class ControlClient extends EventEmitter<ControlClientEvents> {
   /**
    * Connects and says hello, within 3 s.
    *
-   * @throws {ProtocolError} CONNECTION_CLOSED where no daemon listens on `path`; FORBIDDEN where it
+   * @throws ProtocolError CONNECTION_CLOSED where no daemon listens on `path`; FORBIDDEN where it
    *   may not be opened; DEADLINE_EXCEEDED; PROTOCOL_VERSION, naming both.
-   * @throws {Error} where `path` is longer than 107 bytes.
+   * @throws Error where `path` is longer than 107 bytes.
    * @throws the reason of a signal that is aborted.
    */
-  static async open({ path, client, signal }: ControlClientOptions): Promise<ControlClient> {
+  static async open(options: ControlClientOptions): Promise<ControlClient> {
+    const { path, client, signal } = options;
     checkSocketPath(path);
     const control = new ControlClient();
     const close = (): void => control.close();
@@ -85,16 +86,20 @@ export class ControlClient extends EventEmitter<ControlClientEvents> {
   /**
    * Asks one question. Up to 64 may wait for their answers at a time.
    *
-   * @throws {ProtocolError} the daemon's error; DEADLINE_EXCEEDED; CONNECTION_CLOSED;
+   * @param method a name of `ControlMethods`.
+   * @param params what the method takes; `{}` where it takes nothing.
+   * @returns the method's result.
+   * @throws ProtocolError the daemon's error; DEADLINE_EXCEEDED; CONNECTION_CLOSED;
    *   TOO_MANY_REQUESTS.
-   * @throws {RangeError} where `deadlineMs` is not above 0.
+   * @throws RangeError where `deadlineMs` is not above 0.
    * @throws the reason of a signal that is aborted.
    */
   async call<M extends keyof ControlMethods & string>(
     method: M,
     params: ParamsOf<ControlMethods, M>,
-    { deadlineMs = limits.requestDeadlineMs, signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<ResultOf<ControlMethods, M>> {
+    const { deadlineMs = limits.requestDeadlineMs, signal } = options;
     signal?.throwIfAborted();
     if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be above 0, not ${deadlineMs}`);
     if (!this.#connection) throw new ProtocolError('CONNECTION_CLOSED', 'the client is closed');

@@ -94,9 +94,10 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
     connections: 0,
   };
 
-  /** @throws {Error} where `path` is longer than 107 bytes. */
-  constructor({ path, client, signal }: ListenerOptions) {
+  /** @throws Error where `path` is longer than 107 bytes. */
+  constructor(options: ListenerOptions) {
     super();
+    const { path, client, signal } = options;
     this.#link = new Link(path, { role: 'sink', client }, signal, {
       onUp: (_, format, server) => {
         this.#counters.connections += 1;
@@ -136,7 +137,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
    * whatever becomes of the wait.
    *
    * @returns the stream's format.
-   * @throws {ProtocolError} DEADLINE_EXCEEDED; CONNECTION_CLOSED where the listener is closed; an
+   * @throws ProtocolError DEADLINE_EXCEEDED; CONNECTION_CLOSED where the listener is closed; an
    *   error that is not `retryable` (FORBIDDEN, PROTOCOL_VERSION) as soon as a try ends with it.
    * @throws the reason of a signal that is aborted.
    */
@@ -149,9 +150,10 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
    * listener is closed or the signal aborted (also in the midst of a wait; what waits in the queue
    * is not given any more), and when the loop is left.
    *
-   * @throws {RangeError} where `queueMs` is not above 0.
+   * @throws RangeError where `queueMs` is not above 0.
    */
-  packets({ queueMs, signal }: PacketsOptions = {}): AsyncIterableIterator<AudioPacket> {
+  packets(options: PacketsOptions = {}): AsyncIterableIterator<AudioPacket> {
+    const { queueMs, signal } = options;
     const onAbort = (): void => queue.end();
     const queue = new PacketQueue(queueMs, () => {
       this.#queues.delete(queue);
@@ -173,7 +175,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
    * the daemon's.
    *
    * @returns false where there is no connection: they are not told.
-   * @throws {ProtocolError} BAD_PARAMS, naming the field that is out of its bounds.
+   * @throws ProtocolError BAD_PARAMS, naming the field that is out of its bounds.
    */
   reportStats(stats: ClientStats): boolean {
     return this.#link.notify('client.stats', clientNotices['client.stats'](stats, 'stats'));

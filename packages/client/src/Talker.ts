@@ -74,8 +74,7 @@ export type TalkerCounters = {
 const defaultFrameMs = 20;
 
 /**
- * Plays on the output: Opus packets to the output pipeline, each as long before it is to be heard
- * as the pipeline's margin wants it, that is: in real time.
+ * Plays on the output: Opus packets to the output pipeline, at the pace at which they are heard.
  *
  * Connects at once, and again whenever the connection is lost, until it is closed or replaced:
  * after the loss of a connection that held for a second at once, else after 20 ms, growing to 2 s
@@ -83,10 +82,10 @@ const defaultFrameMs = 20;
  * `seq` and `mediaTime` go on, and the first packet after a gap carries the flag
  * `packetFlags.discontinuity`.
  *
- * Nothing here waits: `send` tells at once what became of a packet. Who sends live sound drops what
- * is `dropped`; who could send less turns its bitrate down at `queued`; who reads a file waits for
- * `drain`. The kernel has room for some seconds of audio, so all this tells of a pipeline that
- * stands still, not of one that is a little late: `feedback` tells that.
+ * Nothing here waits: `send` tells at once what became of a packet, `queuedMs` what waits, `drain`
+ * when nothing does any more. A sender that can, sends less after `queued`. The kernel has room for
+ * some seconds of audio, so that all this tells of a pipeline that stands still, not of one that is a
+ * little late or of a sender that is too fast: `feedback` does.
  */
 export class Talker extends EventEmitter<TalkerEvents> {
   readonly #link: Link;
@@ -100,9 +99,10 @@ export class Talker extends EventEmitter<TalkerEvents> {
   #dropped = 0;
   #sentBefore = 0;
 
-  /** @throws {Error} where `path` is longer than 107 bytes. */
-  constructor({ path, client, takeover, signal }: TalkerOptions) {
+  /** @throws Error where `path` is longer than 107 bytes. */
+  constructor(options: TalkerOptions) {
     super();
+    const { path, client, takeover, signal } = options;
     const who = { role: 'source', client } as const;
     this.#link = new Link(path, takeover === undefined ? who : { ...who, takeover }, signal, {
       onUp: (connection, format) => this.#onUp(connection, format),
@@ -149,7 +149,7 @@ export class Talker extends EventEmitter<TalkerEvents> {
    * becomes of the wait.
    *
    * @returns the format that the daemon asks for.
-   * @throws {ProtocolError} DEADLINE_EXCEEDED; CONNECTION_CLOSED where the talker is closed; an
+   * @throws ProtocolError DEADLINE_EXCEEDED; CONNECTION_CLOSED where the talker is closed; an
    *   error that is not `retryable` (FORBIDDEN, PROTOCOL_VERSION) as soon as a try ends with it.
    * @throws the reason of a signal that is aborted.
    */
@@ -163,7 +163,7 @@ export class Talker extends EventEmitter<TalkerEvents> {
    * @param durationMs the packet's length, 2.5 to 120; by default the packet itself says it. The
    *   queue is bounded by it, and the next packet's `mediaTime` follows from it.
    * @returns what became of it. A closed talker drops.
-   * @throws {RangeError} naming the field that is out of its bounds; nothing was sent then.
+   * @throws RangeError naming the field that is out of its bounds; nothing was sent then.
    */
   send(packet: TalkerPacket, durationMs?: number): SendResult {
     const frameMs = this.format?.frameMs ?? defaultFrameMs;
@@ -183,7 +183,7 @@ export class Talker extends EventEmitter<TalkerEvents> {
    * the daemon's.
    *
    * @returns false where there is no connection: they are not told.
-   * @throws {ProtocolError} BAD_PARAMS, naming the field that is out of its bounds.
+   * @throws ProtocolError BAD_PARAMS, naming the field that is out of its bounds.
    */
   reportStats(stats: ClientStats): boolean {
     return this.#link.notify('client.stats', clientNotices['client.stats'](stats, 'stats'));

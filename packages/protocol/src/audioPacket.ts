@@ -18,8 +18,9 @@ export type AudioPacket = {
   mediaTime: number;
   /** CLOCK_MONOTONIC microseconds of the first sample, undefined where the sender has no clock. */
   captureTimeUs: number | undefined;
+  /** Bits of `packetFlags`. */
   flags: number;
-  /** One Opus packet. */
+  /** One Opus packet of 1 to 4,096 bytes. */
   payload: Uint8Array;
 };
 

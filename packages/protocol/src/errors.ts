@@ -44,9 +44,13 @@ export type WireError = {
   data?: Record<string, unknown>;
 };
 
+/** What went wrong between a client and the daemon. The text is for people. */
 export class ProtocolError extends Error {
+  /** Stable: a caller branches on it. */
   readonly code: ErrorCode;
+  /** The same call may succeed later without a change on the caller's side. */
   readonly retryable: boolean;
+  /** Facts for the code, for example both protocol versions. */
   readonly data: Record<string, unknown> | undefined;
 
   constructor(code: ErrorCode, message: string, data?: Record<string, unknown>) {

@@ -53,12 +53,13 @@ export function optional<T>(check: Check<T>): Check<T | undefined> {
 }
 
 type Shape = Record<string, Check<unknown>>;
-type OptionalKeys<S extends Shape> = {
-  [K in keyof S]: undefined extends ReturnType<S[K]> ? K : never;
-}[keyof S];
+type MayMiss<C extends Check<unknown>> = undefined extends ReturnType<C> ? true : false;
+/** The type that a shape checks. Its fields keep their comments: the keys are those of `S` itself. */
 export type Shaped<S extends Shape> = {
-  [K in Exclude<keyof S, OptionalKeys<S>>]: ReturnType<S[K]>;
-} & { [K in OptionalKeys<S>]?: Exclude<ReturnType<S[K]>, undefined> };
+  [K in keyof S as MayMiss<S[K]> extends true ? never : K]: ReturnType<S[K]>;
+} & {
+  [K in keyof S as MayMiss<S[K]> extends true ? K : never]?: Exclude<ReturnType<S[K]>, undefined>;
+};
 
 /** A map with these fields. Fields that we do not know are ignored: a newer peer may send more. */
 export function shape<S extends Shape>(fields: S): Check<Shaped<S>> {

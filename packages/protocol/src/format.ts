@@ -20,14 +20,19 @@ export const mediaRate = 48_000;
 
 const streamFormatFields = {
   codec: oneOf(['opus']),
+  /** Quality level that is set. */
   level: oneOf(qualityLevels),
-  /** Nominal sample rate in Hz: twice the audio bandwidth that the level keeps. */
+  /** Nominal sample rate in Hz, 8,000 to 48,000: twice the audio bandwidth that the level keeps. */
   rate: integer(8_000, mediaRate),
+  /** 1 or 2. */
   channels: integer(1, 2),
+  /** Length of a packet's audio in milliseconds. */
   frameMs: oneOf(frameLengthsMs),
-  /** Bits a second. */
+  /** Bits a second, 500 to 512,000. */
   bitrate: integer(500, 512_000),
+  /** What the encoder is tuned for. */
   application: oneOf(applications),
+  /** Longest payload of a packet in bytes, 1 to 4,096. */
   maxPacketBytes: integer(1, limits.packetPayloadBytesMax),
   /** Encoder's look-ahead in 48 kHz samples: the codec's own delay. */
   lookaheadSamples: integer(0, mediaRate),
@@ -35,6 +40,9 @@ const streamFormatFields = {
   clock: nullable(oneOf(['monotonic'])),
 };
 
-/** The stream as it is now; told in the reply to `hello` and in `format.changed`. */
+/**
+ * The stream as it is now; told in the reply to `hello` and in `format.changed`.
+ * @interface
+ */
 export type StreamFormat = Shaped<typeof streamFormatFields>;
 export const checkStreamFormat: Check<StreamFormat> = shape(streamFormatFields);

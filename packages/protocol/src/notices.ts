@@ -12,7 +12,10 @@ const sourceFeedbackFields = {
   playoutDelayMs: real(0, minuteMs),
 };
 
-/** What the output pipeline tells its source each second, so that it can set FEC and bitrate. */
+/**
+ * What the output pipeline tells its source each second, so that it can set FEC and bitrate.
+ * @interface
+ */
 export type SourceFeedback = Shaped<typeof sourceFeedbackFields>;
 
 const clientStatsFields = {
@@ -26,7 +29,10 @@ const clientStatsFields = {
   bufferMs: real(0, minuteMs),
 };
 
-/** What a client may tell of itself; the daemon shows it beside its own figures. */
+/**
+ * What a client may tell of itself; the daemon shows it beside its own figures.
+ * @interface
+ */
 export type ClientStats = Shaped<typeof clientStatsFields>;
 
 /** Every notification from a pipeline to its clients, with the check of what it carries. */

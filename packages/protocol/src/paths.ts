@@ -18,6 +18,7 @@ export function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
   return '/run/kvm-audio';
 }
 
+/** Path of a socket in the daemon's runtime folder. */
 export function socketPath(folder: string, name: SocketName): string {
   return join(folder, socketNames[name]);
 }
