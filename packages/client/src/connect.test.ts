@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { ProtocolServers } from '../../../test/helpers/ProtocolServers.js';
+import { until } from '../../../test/helpers/until.js';
 import { connect } from './connect.js';
 
 const servers = new ProtocolServers();
@@ -38,6 +39,35 @@ async function fill(path: string): Promise<net.Socket[]> {
     waiting.push(socket);
   }
 }
+
+describe('a connect to a server that says nothing', () => {
+  test('fails 3 s after its hello', async () => {
+    const path = servers.path();
+    let heard = 0;
+    const server = net.createServer((socket) => {
+      socket.on('data', (bytes) => {
+        heard += bytes.length;
+      });
+    });
+    servers.closing(server);
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const failures: unknown[] = [];
+      const failed = connect(path, { role: 'sink', client: 'test' }, dull).catch((error) =>
+        failures.push(error),
+      );
+      await until(() => heard > 0);
+      await jest.advanceTimersByTimeAsync(2_999);
+      expect(failures).toEqual([]);
+      await jest.advanceTimersByTimeAsync(1);
+      await failed;
+      expect(failures).toEqual([expect.objectContaining({ code: 'DEADLINE_EXCEEDED' })]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
 
 describe('a connect to a server whose queue is full', () => {
   test('is tried until there is room, and is over with its signal', async () => {
