@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { type AudioPacket, type Connection, ProtocolError, packetFlags } from '@kvm-audio/protocol';
 import { outgoing } from '../../../test/helpers/outgoing.js';
 import { testFormat } from '../../../test/helpers/ProtocolServer.js';
@@ -234,6 +235,20 @@ describe('a closed listener', () => {
     expect(never.listener.closed).toBe(true);
     await expect(never.listener.connected()).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
     expect(server.hellos).toHaveLength(1);
+  });
+});
+
+describe('a signal that outlives what it was given to', () => {
+  test('is left alone by it', async () => {
+    const { path } = await servers.serve('sink');
+    const { signal } = new AbortController();
+    const { listener } = listenerOn(path, { signal });
+    await listener.connected({ signal });
+    const packets = listener.packets({ signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+    await packets.return?.();
+    listener.close();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 });
 

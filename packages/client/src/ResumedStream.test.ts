@@ -90,6 +90,14 @@ describe('a stream', () => {
     expect(first.seq).toBe(505);
   });
 
+  test('knows a restart by the pipeline’s process where the new numbers are ahead', () => {
+    const stream = begun(1, 2);
+    stream.onConnected(2);
+    const first = packet(5, 2 * 20_000 + 400_000);
+    expect(stream.resume(first)).toEqual({ packets: 19, ms: 380 });
+    expect(first).toMatchObject({ seq: 22, mediaTime: 22 * 960 });
+  });
+
   test('goes on without a clock: what is missing is not known', () => {
     const stream = begun(500);
     stream.onConnected(2);

@@ -107,6 +107,19 @@ describe('a talker', () => {
     expect(told).toEqual(['connected medium', 'disconnected', 'connected medium', 'drain']);
   });
 
+  test('flags the first packet after a loss also where it dropped none', async () => {
+    const { path, server } = await servers.serve('source');
+    const { talker } = talkerOn(path);
+    await talker.connected();
+    talker.send(packetOf(0));
+    await until(() => server.packets.length === 1);
+    server.clients[0]?.destroy();
+    await until(() => talker.counters.connections === 2);
+    for (const seq of [1, 2]) talker.send(packetOf(seq));
+    await until(() => server.packets.length === 3);
+    expect(server.packets.map(({ flags }) => flags)).toEqual([0, packetFlags.discontinuity, 0]);
+  });
+
   test('tells what waits, what was dropped, and when all is out again', async () => {
     const { path, server } = await servers.serve('source');
     const { talker, told } = talkerOn(path);
