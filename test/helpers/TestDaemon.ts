@@ -28,6 +28,8 @@ export type TestDaemonOptions = {
   env?: NodeJS.ProcessEnv;
   /** Of another daemon, where two meet; else one of its own. */
   runtimeFolder?: string;
+  /** A descriptor for its standard error; then `log` is empty. */
+  stderr?: number;
   /** Cards that are not there yet when it starts. */
   unplugged?: readonly Direction[];
 };
@@ -61,7 +63,7 @@ export class TestDaemon {
     };
     const config = join(this.folder, 'config.toml');
     writeFileSync(config, this.#configText(options.config ?? {}));
-    this.#process = this.#node('kvm-audiod', daemonPath, ['--config', config]);
+    this.#process = this.#node('kvm-audiod', daemonPath, ['--config', config], options.stderr);
   }
 
   /** Resolves when both pipelines run. */
@@ -184,8 +186,8 @@ export class TestDaemon {
     return `${lines.join('\n')}\n`;
   }
 
-  #node(name: string, path: string, args: readonly string[]): TestProcess {
-    return new TestProcess(name, process.execPath, [path, ...args], this.env);
+  #node(name: string, path: string, args: readonly string[], stderr?: number): TestProcess {
+    return new TestProcess(name, process.execPath, [path, ...args], this.env, stderr);
   }
 
   /** Every process that has this daemon's folder in its environment. */

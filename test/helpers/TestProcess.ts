@@ -14,9 +14,16 @@ export class TestProcess {
   #output = '';
   #end: ProcessEnd | undefined;
 
-  constructor(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  /** @param stderr a descriptor that becomes its standard error, which is then not kept. */
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    stderr: number | 'pipe' = 'pipe',
+  ) {
     this.name = name;
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', stderr], env });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-outputCharsMax);

@@ -4,6 +4,7 @@ import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
 import { qualityCommand } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
+import { guardStandardStreams } from './standardStreams.js';
 
 /** As in sysexits.h. */
 const exitCodes = { failed: 1, usage: 64, noDaemon: 69, forbidden: 77 };
@@ -16,6 +17,8 @@ function die(error: unknown): never {
   if (noDaemon) process.exit(exitCodes.noDaemon);
   process.exit(forbidden ? exitCodes.forbidden : exitCodes.failed);
 }
+
+guardStandardStreams();
 
 await yargs(process.argv.slice(2))
   .scriptName('kvm-audioctl')

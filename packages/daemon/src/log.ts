@@ -1,4 +1,5 @@
 import { pino, stdSerializers } from 'pino';
+import { LogOutput } from './LogOutput.js';
 import type { Log, LogLevel } from './LogRecord.js';
 
 const names: Record<number, string> = {
@@ -37,8 +38,15 @@ export function createLog(name: string, level: LogLevel, write: (line: string) =
   );
 }
 
+function lostLine(lost: number): string {
+  const msg = 'lines of this log are lost: they could not be written';
+  return `${JSON.stringify({ level: 40, time: Date.now(), name: 'daemon', lost, msg })}\n`;
+}
+
 /** Writes lines to standard error, as text where a person reads them. */
 export function stderrWriter(format: 'auto' | 'json' | 'text'): (line: string) => void {
   const asText = format === 'text' || (format === 'auto' && process.stderr.isTTY === true);
-  return (line) => process.stderr.write(asText ? formatLine(line) : line);
+  const shown = (line: string): string => (asText ? formatLine(line) : line);
+  const output = new LogOutput(process.stderr, (lost) => shown(lostLine(lost)));
+  return (line) => output.write(shown(line));
 }
