@@ -21,6 +21,11 @@ async function main(argv: string[]): Promise<void> {
     .scriptName('kvm-audiod')
     .usage('$0 [--config FILE.toml]\n\nOwns the sound cards and serves clients on Unix sockets.')
     .option('config', { type: 'string', requiresArg: true, describe: 'configuration, TOML' })
+    .option('until-stdin-ends', {
+      type: 'boolean',
+      default: false,
+      describe: 'stop when standard input ends, as it does when whoever holds it dies',
+    })
     .strict()
     .version(version)
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
@@ -47,6 +52,7 @@ async function main(argv: string[]): Promise<void> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
 }
 

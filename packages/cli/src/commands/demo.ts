@@ -1,6 +1,7 @@
 import { qualityLevels } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
 import { Demo } from '../demo/Demo.js';
+import { isFailure, tellOutputLost, whenOutputIsLost } from '../standardStreams.js';
 
 type DemoArgs = { input: string | undefined; output: string | undefined; quality: string };
 
@@ -21,6 +22,12 @@ export const demoCommand: CommandModule<object, DemoArgs> = {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => demo.stop());
     }
-    process.exit(await demo.run());
+    let exitCode = 0;
+    whenOutputIsLost((error) => {
+      if (isFailure(error)) exitCode = 1;
+      tellOutputLost(error);
+      demo.stop();
+    });
+    process.exit((await demo.run()) || exitCode);
   },
 };

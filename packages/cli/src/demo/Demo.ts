@@ -52,8 +52,9 @@ export class Demo {
     process.env.KVM_AUDIO_RUNTIME_DIR ??= this.#folder;
     const config = join(this.#folder, 'config.toml');
     writeFileSync(config, configText(this.#options));
-    const daemon = spawn(process.execPath, [daemonPath, '--config', config], {
-      stdio: ['ignore', 'inherit', 'inherit'],
+    // Its standard input ends with this process, however that ends; nothing is ever written there.
+    const daemon = spawn(process.execPath, [daemonPath, '--config', config, '--until-stdin-ends'], {
+      stdio: ['pipe', 'inherit', 'inherit'],
       detached: true,
     });
     this.#children.push(daemon);
@@ -112,11 +113,15 @@ export class Demo {
     const { rate, channels } = programmeFormat;
     const shape = ['-t', 'raw', '-f', 'S16_LE', '-r', String(rate), '-c', String(channels)];
     const player = spawn('aplay', ['-q', '-D', device, ...shape, '-'], {
-      stdio: ['pipe', 'ignore', 'inherit'],
+      stdio: ['pipe', 'ignore', 'pipe'],
       detached: true,
       env: withVirtualCard(process.env),
     });
     this.#children.push(player);
+    // What it says about being stopped by us is no news.
+    player.stderr.on('data', (text: Buffer) => {
+      if (!this.#stopping) process.stderr.write(text);
+    });
     player.once('error', (error) => {
       console.error(`the programme cannot be played: ${error.message} (Debian: alsa-utils)`);
     });

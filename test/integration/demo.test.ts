@@ -1,0 +1,77 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inRepository } from '../helpers/repository.js';
+import { TestProcess } from '../helpers/TestProcess.js';
+import { waitFor } from '../helpers/waitFor.js';
+
+const controlPath = inRepository('packages/cli/bin/kvm-audioctl.js');
+const demo = [controlPath, 'demo', '--input', 'kvm_host', '--output', 'kvm_gadget'];
+
+describe('the demo', () => {
+  let folder: string;
+  let env: NodeJS.ProcessEnv;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kvma-'));
+    const { KVM_AUDIO_RUNTIME_DIR: _, ...rest } = process.env;
+    env = { ...rest, TMPDIR: folder, KVM_AUDIO_CARD_DIR: join(folder, 'cards') };
+  });
+
+  afterEach(() => {
+    for (const pid of processes()) process.kill(pid, 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Every process of this demo: demo, daemon, pipelines, player. */
+  function processes(): number[] {
+    const mark = `\0TMPDIR=${folder}\0`;
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0)
+      .filter((pid) => {
+        try {
+          return `\0${readFileSync(`/proc/${pid}/environ`, 'utf8')}`.includes(mark);
+        } catch {
+          return false;
+        }
+      });
+  }
+
+  async function start(): Promise<TestProcess> {
+    const started = new TestProcess('demo', process.execPath, demo, env);
+    await waitFor('status line', () => {
+      started.assertRunning();
+      return /^\d\d:\d\d:\d\d {2}output running /m.test(started.output);
+    });
+    expect(processes().length).toBeGreaterThanOrEqual(4);
+    return started;
+  }
+
+  const noProcess = () => waitFor('end of all processes', () => processes().length === 0);
+  const folders = () => readdirSync(folder).filter((name) => name !== 'cards');
+
+  it('ends at Ctrl-C with nothing left and no complaint of the player', async () => {
+    const started = await start();
+    expect(await started.stop('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(started.output).not.toMatch(/aplay|error/i);
+    await noProcess();
+    expect(folders()).toEqual([]);
+  });
+
+  it('takes the daemon, its pipelines and the player with it when it is killed', async () => {
+    const started = await start();
+    await started.stop('SIGKILL');
+    await noProcess();
+    const [left] = folders();
+    expect(readdirSync(join(folder, left ?? ''))).toEqual(['config.toml']);
+  });
+
+  it('ends when nobody reads what it says, with nothing left', async () => {
+    const line = `'${process.execPath}' '${demo.join("' '")}' 2>&1 | head -n 6`;
+    const shell = new TestProcess('bash', 'bash', ['-o', 'pipefail', '-c', line], env);
+    expect(await shell.ended).toEqual({ code: 0, signal: null });
+    await noProcess();
+    expect(folders()).toEqual([]);
+  });
+});
