@@ -148,11 +148,11 @@ export class TestDaemon {
   }
 
   /** Stops the clients, then the daemon, and asserts that it ended well and left nothing behind. */
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     try {
       for (const client of this.#clients) await client.stop();
       this.#process.assertRunning();
-      const end = await this.#process.stop();
+      const end = await this.#process.stop(signal);
       assert.deepEqual(end, { code: 0, signal: null }, `the daemon did not end well:\n${this.log}`);
       const left = this.#leftovers().map(({ pid, command }) => `${pid} ${command}`);
       assert.equal(left.join('\n'), '', 'the daemon left processes behind');

@@ -75,8 +75,11 @@ describe('the supervisor', () => {
     await waitFor('end of both pipelines', () => !pids.some(isRunning));
   });
 
-  it('stops cleanly while audio flows', async () => {
-    await daemon.bridge();
-    await daemon.stop();
-  });
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'stops cleanly at %s while audio flows',
+    async (signal) => {
+      await daemon.bridge();
+      await daemon.stop(signal);
+    },
+  );
 });

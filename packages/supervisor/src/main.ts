@@ -50,8 +50,7 @@ async function main(argv: string[]): Promise<void> {
     stopping = true;
     void supervisor.stop().then(() => process.exit(exitCodes.ok));
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
 }
