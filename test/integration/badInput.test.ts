@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,16 @@ describe('kvm-audiod on bad input', () => {
     const { code } = await daemon.ended;
     const lines = daemon.output.split('\n').filter((line) => line && !line.startsWith('{'));
     return { code, said: lines.join('\n') };
+  }
+
+  async function runControl(
+    args: readonly string[],
+    runtimeFolder: string,
+  ): Promise<{ code: number | null; said: string }> {
+    const env = { ...process.env, KVM_AUDIO_RUNTIME_DIR: runtimeFolder };
+    const cli = new TestProcess('kvm-audioctl', process.execPath, [controlPath, ...args], env);
+    const { code } = await cli.ended;
+    return { code, said: cli.output };
   }
 
   it('names a device that ALSA does not know, and its key', async () => {
@@ -79,6 +90,35 @@ describe('kvm-audiod on bad input', () => {
   it('names a configuration file that cannot be read', async () => {
     const { code, said } = await run('', undefined, ['--config', join(folder, 'missing.toml')]);
     expect(said).toBe(`kvm-audiod: ${join(folder, 'missing.toml')}: cannot be read (ENOENT)`);
+    expect(code).toBe(64);
+  });
+
+  it('refuses a device name with a control character at the start', async () => {
+    const { code, said } = await run('[output]\ndevice = "a\\u0000b"\n');
+    const file = join(folder, 'bad.toml');
+    expect(said).toBe(
+      `kvm-audiod: ${file}: output.device = "a\\u0000b": must not hold control characters`,
+    );
+    expect(code).toBe(64);
+  });
+
+  it('does not wait for somebody who writes into a FIFO', async () => {
+    const fifo = join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const { code, said } = await run('', undefined, ['--config', fifo]);
+    expect(said).toBe(`kvm-audiod: ${fifo}: cannot be read (it is no regular file)`);
+    expect(code).toBe(64);
+  });
+
+  it.each([
+    [['--config'], 'Not enough arguments following: config (--help shows how)'],
+    [['--config', 'a', '--config', 'b'], '--config is given twice (--help shows how)'],
+    [['--confg', 'a'], 'Unknown argument: confg (--help shows how)'],
+    [['--config', ''], '"": cannot be read (ENOENT)'],
+    [['--config', 'no\n\x1b[31mfile'], 'no\\u000a\\u001b[31mfile: cannot be read (ENOENT)'],
+  ])('answers the arguments %j with one line', async (args, text) => {
+    const { code, said } = await run('', undefined, args);
+    expect(said).toBe(`kvm-audiod: ${text}`);
     expect(code).toBe(64);
   });
 
@@ -134,13 +174,28 @@ describe('kvm-audiod on bad input', () => {
     }
   });
 
+  it.each(['status', 'bridge', 'quality get'])(
+    'ends kvm-audioctl %s too where the path of the runtime folder is too long',
+    async (command) => {
+      const long = join(folder, 'x'.repeat(100));
+      const { code, said } = await runControl(command.split(' '), long);
+      expect(said).toMatch(/^kvm-audioctl: socket path of \d+ bytes, 107 is the limit: .*\n$/);
+      expect(code).toBe(78);
+    },
+  );
+
+  it.each([
+    [['demo', '--input'], 'Not enough arguments following: input (--help shows how)\n'],
+    [[], 'a command is missing (--help shows how)\n'],
+  ])('has kvm-audioctl answer %j with one line', async (args, text) => {
+    expect(await runControl(args, folder)).toEqual({ code: 64, said: `kvm-audioctl: ${text}` });
+  });
+
   it('is missed by the CLI with one line and an exit code of its own', async () => {
-    const env = { ...process.env, KVM_AUDIO_RUNTIME_DIR: folder };
-    const cli = new TestProcess('kvm-audioctl', process.execPath, [controlPath, 'status'], env);
-    expect((await cli.ended).code).toBe(69);
     const socket = join(folder, 'control.sock');
-    expect(cli.output).toBe(
-      `kvm-audioctl: nobody answers on ${socket} (ENOENT); is kvm-audiod running?\n`,
-    );
+    expect(await runControl(['status'], folder)).toEqual({
+      code: 69,
+      said: `kvm-audioctl: nobody answers on ${socket} (ENOENT); is kvm-audiod running?\n`,
+    });
   });
 });

@@ -1,5 +1,6 @@
-import { Listener, type ProtocolError, runtimeFolder, socketPath, Talker } from '@kvm-audio/client';
+import { Listener, type ProtocolError, Talker } from '@kvm-audio/client';
 import { clientName } from './askDaemon.js';
+import { socketOf } from './socketOf.js';
 
 export type BridgeNotes = {
   connected(side: 'input' | 'output'): void;
@@ -14,9 +15,8 @@ export class Bridge {
 
   constructor(notes: BridgeNotes, takeover = false) {
     const client = `${clientName} bridge`;
-    const folder = runtimeFolder();
-    this.#listener = new Listener({ path: socketPath(folder, 'input'), client });
-    this.#talker = new Talker({ path: socketPath(folder, 'output'), client, takeover });
+    this.#listener = new Listener({ path: socketOf('input'), client });
+    this.#talker = new Talker({ path: socketOf('output'), client, takeover });
     this.#listener.on('connected', () => notes.connected('input'));
     this.#listener.on('packet', (packet) => this.#talker.send(packet));
     this.#listener.on('disconnected', (error) => notes.disconnected('input', error));

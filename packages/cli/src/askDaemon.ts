@@ -1,11 +1,11 @@
-import { ControlClient, runtimeFolder, socketPath } from '@kvm-audio/client';
+import { ControlClient } from '@kvm-audio/client';
+import { socketOf } from './socketOf.js';
 
 export const clientName = 'kvm-audioctl';
 
 /** Opens the control socket, asks, closes. */
 export async function askDaemon<T>(ask: (control: ControlClient) => Promise<T>): Promise<T> {
-  const path = socketPath(runtimeFolder(), 'control');
-  const control = await ControlClient.open({ path, client: clientName });
+  const control = await ControlClient.open({ path: socketOf('control'), client: clientName });
   try {
     return await ask(control);
   } finally {

@@ -135,6 +135,13 @@ describe('the status', () => {
     ]);
   });
 
+  test('cannot change what a terminal shows around it', () => {
+    const odd = { ...report, device: 'hw:\x1b[2J', reason: 'two\nlines' };
+    const text = formatStatus(status({ stream: odd, lastExit: '\x9b' }, {}));
+    expect(text).toContain('hw:\\u001b[2J');
+    expect(text).toContain('output: two\\u000alines\noutput: last end: \\u009b');
+  });
+
   test('adds up the drops of all places', () => {
     const lossy = { ...report, drops: { ...drops, late_packet: 4, pool_empty: 5 } };
     expect(formatStatusLine(status({ stream: lossy }, {}))).toContain('drops 9');

@@ -1,4 +1,5 @@
 import type { DaemonStatus, PipelineStatus } from '@kvm-audio/client';
+import { escapeControls } from '@kvm-audio/protocol';
 
 /** Columns as wide as their widest cell; numbers (right) and text (left) aligned. */
 export function formatTable(
@@ -80,7 +81,7 @@ function formatRow(pipeline: PipelineStatus): string[] {
     String(stream?.underruns ?? 0),
     String(stream?.xruns ?? 0),
     String(stream?.clients ?? 0),
-    stream?.device ?? '-',
+    escapeControls(stream?.device ?? '-'),
   ];
 }
 
@@ -92,7 +93,7 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
   const drops = Object.entries(stream?.drops ?? {}).filter(([, count]) => count > 0);
   for (const [place, count] of drops) remarks.push(`${direction}: dropped at ${place}: ${count}`);
-  return remarks;
+  return remarks.map(escapeControls);
 }
 
 /** The status as a person reads it. */

@@ -1,4 +1,4 @@
-import { ProtocolError } from '@kvm-audio/client';
+import { escapeControls } from '@kvm-audio/protocol';
 import yargs from 'yargs';
 import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
@@ -7,33 +7,43 @@ import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
 
 /** As in sysexits.h. */
-const exitCodes = { failed: 1, usage: 64, noDaemon: 69, forbidden: 77 };
+const exitCodes = { failed: 1, usage: 64, noDaemon: 69, forbidden: 77, socketPath: 78 };
+
+const exitCodeOf: Record<string, number> = {
+  CONNECTION_CLOSED: exitCodes.noDaemon,
+  FORBIDDEN: exitCodes.forbidden,
+  ENAMETOOLONG: exitCodes.socketPath,
+};
 
 function die(error: unknown): never {
-  const message = error instanceof Error ? error.message : String(error);
-  const noDaemon = error instanceof ProtocolError && error.code === 'CONNECTION_CLOSED';
-  console.error(`kvm-audioctl: ${message}${noDaemon ? '; is kvm-audiod running?' : ''}`);
-  const forbidden = error instanceof ProtocolError && error.code === 'FORBIDDEN';
-  if (noDaemon) process.exit(exitCodes.noDaemon);
-  process.exit(forbidden ? exitCodes.forbidden : exitCodes.failed);
+  const code = exitCodeOf[(error as { code?: string }).code ?? ''] ?? exitCodes.failed;
+  const message = escapeControls(error instanceof Error ? error.message : String(error));
+  const hint = code === exitCodes.noDaemon ? '; is kvm-audiod running?' : '';
+  console.error(`kvm-audioctl: ${message}${hint}`);
+  process.exit(code);
+}
+
+function refuseUsage(message: string): never {
+  const text = escapeControls(message.trim().replace(/\s*\n\s*/g, '; '));
+  console.error(`kvm-audioctl: ${text} (--help shows how)`);
+  process.exit(exitCodes.usage);
+}
+
+async function main(argv: string[]): Promise<void> {
+  await yargs(argv)
+    .scriptName('kvm-audioctl')
+    .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
+    .command(statusCommand)
+    .command(bridgeCommand)
+    .command(qualityCommand)
+    .command(demoCommand)
+    .demandCommand(1, 'a command is missing')
+    .strict()
+    .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
+    .parserConfiguration({ 'duplicate-arguments-array': false })
+    .fail((message, error) => (message ? refuseUsage(message) : die(error)))
+    .parseAsync();
 }
 
 guardStandardStreams();
-
-await yargs(process.argv.slice(2))
-  .scriptName('kvm-audioctl')
-  .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
-  .command(statusCommand)
-  .command(bridgeCommand)
-  .command(qualityCommand)
-  .command(demoCommand)
-  .demandCommand(1, 'a command is missing')
-  .strict()
-  .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
-  .fail((message, error) => {
-    if (error) die(error);
-    console.error(`kvm-audioctl: ${message.trim().replace(/\s*\n\s*/g, '; ')} (--help shows how)`);
-    process.exit(exitCodes.usage);
-  })
-  .parseAsync()
-  .catch(die);
+await main(process.argv.slice(2)).catch(die);

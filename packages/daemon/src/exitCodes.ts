@@ -1,3 +1,5 @@
+import { escapeControls } from '@kvm-audio/protocol';
+
 /**
  * How our processes end when they cannot do their work: one code for each cause, after one line on
  * standard error that names what and where. Numbers as in sysexits.h where it has the case.
@@ -18,12 +20,12 @@ export const exitCodes = Object.freeze({
   socketPath: 78,
 });
 
-/** Ends the process with one line and a code of its own. */
+/** Ends the process with one line, fit for a terminal, and a code of its own. */
 export class FatalError extends Error {
   readonly exitCode: number;
 
   constructor(exitCode: number, message: string) {
-    super(message);
+    super(escapeControls(message));
     this.name = 'FatalError';
     this.exitCode = exitCode;
   }

@@ -44,6 +44,13 @@ describe('a line for a person', () => {
     );
   });
 
+  test('cannot change what a terminal shows around it', () => {
+    const text = formatLine(
+      line({ level: 30, name: 'a\x07', msg: 'b\n\x1b[2J', c: '\x9b1m', 'd\r': 1 }),
+    );
+    expect(text).toBe('03:04:05.678 INFO  a\\u0007: b\\u000a\\u001b[2J c="\\u009b1m" d\\u000d=1\n');
+  });
+
   test('names each level', () => {
     const names = [10, 20, 30, 40, 50, 60, 35].map(
       (level) => formatLine(line({ level, msg: 'x' })).split(' ')[1],

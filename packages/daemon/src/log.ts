@@ -1,3 +1,4 @@
+import { escapeControls } from '@kvm-audio/protocol';
 import { pino, stdSerializers } from 'pino';
 import { LogOutput } from './LogOutput.js';
 import type { Log, LogLevel } from './LogRecord.js';
@@ -11,9 +12,10 @@ const names: Record<number, string> = {
   60: 'FATAL',
 };
 
-/** A string that cannot change what a terminal shows around it. */
-function isPlain(value: unknown): value is string {
-  return typeof value === 'string' && /^\P{Cc}*$/u.test(value);
+/** Text as it is, where it cannot be taken for more than it is; else as JSON. */
+function show(value: unknown): string {
+  const isPlain = typeof value === 'string' && escapeControls(value) === value;
+  return isPlain ? value : JSON.stringify(value);
 }
 
 /** A JSON line as a person reads it: time, level, who, what, then the other fields. */
@@ -21,10 +23,10 @@ export function formatLine(line: string): string {
   const { level, time, name, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(time as number).toISOString().slice(11, 23);
   const rest = Object.entries(fields)
-    .map(([key, value]) => ` ${key}=${isPlain(value) ? value : JSON.stringify(value)}`)
+    .map(([key, value]) => ` ${key}=${show(value)}`)
     .join('');
   const levelName = (names[level as number] ?? String(level)).padEnd(5);
-  return `${clock} ${levelName} ${String(name)}: ${String(msg)}${rest}\n`;
+  return `${escapeControls(`${clock} ${levelName} ${String(name)}: ${String(msg)}${rest}`)}\n`;
 }
 
 /**

@@ -4,6 +4,7 @@ export * from './Connection.js';
 export * from './ControlMethods.js';
 export * from './checkSocketPath.js';
 export * from './errors.js';
+export * from './escapeControls.js';
 export * from './fields.js';
 export * from './format.js';
 export * from './hello.js';

@@ -5,6 +5,12 @@ import { runtimeFolder } from '@kvm-audio/protocol';
 import yargs from 'yargs';
 import { Supervisor } from './Supervisor.js';
 
+/** What yargs says of the command line, on one line. */
+function usageError(message: string): FatalError {
+  const text = message.trim().replace(/\s*\n\s*/g, '; ');
+  return new FatalError(exitCodes.configuration, `${text} (--help shows how)`);
+}
+
 function die(error: unknown): never {
   if (error instanceof FatalError) {
     process.stderr.write(`kvm-audiod: ${error.message}\n`);
@@ -29,7 +35,8 @@ async function main(argv: string[]): Promise<void> {
     .strict()
     .version(version)
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
-    .fail((message, error) => die(error ?? new FatalError(exitCodes.configuration, message)))
+    .check(({ config }) => !Array.isArray(config) || '--config is given twice')
+    .fail((message, error) => die(message ? usageError(message) : error))
     .parseAsync();
   const config = loadConfig(args.config);
   const folder = runtimeFolder();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,7 @@ function fatalOf(run: () => unknown): FatalError {
   throw new Error('it was taken');
 }
 
-function fileOf(text: string): string {
+function fileOf(text: string | Buffer): string {
   const path = join(folder, 'config.toml');
   writeFileSync(path, text);
   return path;
@@ -101,6 +102,11 @@ describe('etc/config.toml', () => {
 });
 
 describe('a mistake in it', () => {
+  const fifo = join(folder, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const large = join(folder, 'large');
+  writeFileSync(large, '# comment\n'.repeat(104_858));
+
   test.each([
     [{ output: { targetMs: 2.9 } }, 'output.targetMs = 2.9: must be at least 3'],
     [{ output: { targetMs: 501 } }, 'output.targetMs = 501: must be at most 500'],
@@ -123,6 +129,20 @@ describe('a mistake in it', () => {
     [{ realtime: { fifoPriority: 99 } }, 'realtime.fifoPriority = 99: must be at most 10'],
     [{ log: { level: 3 } }, 'log.level = 3: must be one of error, warn, info, debug, trace'],
     [{ output: 'loud' }, 'output = "loud": must be of type object'],
+    [{ output: { device: '' } }, 'output.device = "": must not be empty'],
+    [
+      { output: { device: 'a\0b' } },
+      'output.device = "a\\u0000b": must not hold control characters',
+    ],
+    [
+      { input: { device: '\x9b31m' } },
+      'input.device = "\\u009b31m": must not hold control characters',
+    ],
+    [
+      { input: { device: 'x'.repeat(1_000) } },
+      `input.device = "${'x'.repeat(199)}…: must be at most 128 characters long`,
+    ],
+    [{ 'in\x1b[31m\nput': {} }, 'unknown key in\\u001b[31m\\u000aput'],
     [{ output: { volume: 5 } }, 'unknown key output.volume'],
     [{ outptu: {} }, 'unknown key outptu'],
   ])('%o is one line with file, key, value and bound', (raw, text) => {
@@ -158,10 +178,30 @@ describe('a mistake in it', () => {
   test.each([
     ['is missing', join(folder, 'missing.toml'), 'ENOENT'],
     ['is a folder', folder, 'EISDIR'],
+    ['is a device', '/dev/zero', 'it is no regular file'],
+    ['is a FIFO', fifo, 'it is no regular file'],
+    ['is too large', large, 'it has more than 1048576 bytes'],
   ])('is a file that %s', (_, path, code) => {
     const error = fatalOf(() => loadConfig(path));
     expect(error.message).toBe(`${path}: cannot be read (${code})`);
     expect(error.exitCode).toBe(64);
+  });
+
+  test.each([
+    ['[output]\ndevice = "h\xfcl"\n', ':2: not UTF-8: byte 0xfc at offset 20'],
+    ['\xff', ':1: not UTF-8: byte 0xff at offset 0'],
+    ['# \xef\xbf\xbd \xc3\xa4\n# \xe2\x82\n', ':2: not UTF-8: byte 0xe2 at offset 11'],
+    ['# \xef\xbf!', ':1: not UTF-8: byte 0xef at offset 2'],
+  ])('is a byte that is no UTF-8, told with line and offset: %j', (bytes, text) => {
+    const path = fileOf(Buffer.from(bytes, 'latin1'));
+    const error = fatalOf(() => loadConfig(path));
+    expect(error.message).toBe(`${path}${text}`);
+    expect(error.exitCode).toBe(64);
+  });
+
+  test('is no byte order mark', () => {
+    const path = fileOf('\ufeff[output]\ntargetMs = 20\n');
+    expect(loadConfig(path).output.targetMs).toBe(20);
   });
 
   test.each(['nan', 'inf', '-inf'])('is named with its value where that is %s', (value) => {

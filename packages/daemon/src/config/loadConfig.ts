@@ -1,8 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { exitCodes, FatalError } from '../exitCodes.js';
 import { type Config, configSchema } from './schema.js';
+
+/** A larger file is no configuration. */
+const fileBytesMax = 1_048_576;
+/** Characters of a wrong value that an error repeats. */
+const shownCharsMax = 200;
 
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   let value = root;
@@ -12,7 +17,16 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
 
 /** As JSON, but for the numbers that it does not have: TOML knows nan and inf. */
 function show(value: unknown): string | undefined {
-  return typeof value === 'number' ? String(value) : JSON.stringify(value);
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return text && text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text;
+}
+
+/** A text is not less than 1: it is empty. */
+function describeSize(origin: string, bound: string, limit: unknown): string {
+  if (origin !== 'string') return `must be at ${bound} ${limit}`;
+  return bound === 'least' && limit === 1
+    ? 'must not be empty'
+    : `must be at ${bound} ${limit} characters long`;
 }
 
 /** One line a mistake: the key, its value, and what it may be. */
@@ -25,11 +39,13 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
       return `unknown key ${keys.join(', ')}`;
     }
     case 'too_small':
-      return `${key} = ${value}: must be at least ${issue.minimum}`;
+      return `${key} = ${value}: ${describeSize(issue.origin, 'least', issue.minimum)}`;
     case 'too_big':
-      return `${key} = ${value}: must be at most ${issue.maximum}`;
+      return `${key} = ${value}: ${describeSize(issue.origin, 'most', issue.maximum)}`;
     case 'invalid_value':
       return `${key} = ${value}: must be one of ${issue.values.join(', ')}`;
+    case 'invalid_format':
+      return `${key} = ${value}: ${issue.message}`;
     case 'invalid_type':
       return `${key} = ${value}: must be of type ${issue.expected}`;
     default:
@@ -56,16 +72,58 @@ export function checkConfig(raw: unknown, source: string): Config {
   throw new FatalError(exitCodes.configuration, `${source}: ${mistakes.join('; ')}`);
 }
 
+/** @throws FatalError where it is no file of ordinary size, or cannot be read. */
+function readBytes(path: string): Buffer {
+  const refuse = (why: string): never => {
+    throw new FatalError(exitCodes.configuration, `${path || '""'}: cannot be read (${why})`);
+  };
+  let fd: number | undefined;
+  try {
+    // Not blocking: a FIFO would wait for somebody who writes.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    if (!stat.isFile() && !stat.isDirectory()) return refuse('it is no regular file');
+    if (stat.size > fileBytesMax) return refuse(`it has more than ${fileBytesMax} bytes`);
+    return readFileSync(fd);
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    return refuse((error as NodeJS.ErrnoException).code ?? String(error));
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Where the first byte is that no UTF-8 text has there. */
+function badByteAt(bytes: Buffer): number {
+  const replaced = Buffer.from('\ufffd');
+  const text = bytes.toString();
+  let offset = 0;
+  for (const character of text) {
+    const length = Buffer.byteLength(character);
+    if (character === '\ufffd' && !bytes.subarray(offset, offset + length).equals(replaced)) break;
+    offset += length;
+  }
+  return offset;
+}
+
+function decode(bytes: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    const offset = badByteAt(bytes);
+    const line = bytes.subarray(0, offset).toString().split('\n').length;
+    const byte = bytes.toString('hex', offset, offset + 1);
+    throw new FatalError(
+      exitCodes.configuration,
+      `${path}:${line}: not UTF-8: byte 0x${byte} at offset ${offset}`,
+    );
+  }
+}
+
 /** Reads and checks a TOML file; without a path all is default. */
 export function loadConfig(path: string | undefined): Config {
   if (path === undefined) return checkConfig({}, 'defaults');
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new FatalError(exitCodes.configuration, `${path}: cannot be read (${why})`);
-  }
+  const text = decode(readBytes(path), path);
   try {
     return checkConfig(parse(text), path);
   } catch (error) {

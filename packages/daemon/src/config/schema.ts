@@ -7,7 +7,11 @@ const bufferMsMax = 1_000;
 const level = z.enum(qualityLevels);
 const application = z.enum(applications);
 const frameMs = z.literal([...frameLengthsMs]);
-const device = z.string().min(1).max(128);
+const device = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 const channels = z.int().min(1).max(2);
 const periodMs = z.number().min(1).max(100);
 const bufferMs = z.number().min(5).max(bufferMsMax);
