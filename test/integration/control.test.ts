@@ -146,6 +146,32 @@ describe('a running daemon', () => {
   });
 });
 
+describe('kvm-audioctl --wait', () => {
+  it('waits for a pipeline that is not up', async () => {
+    const daemon = await TestDaemon.start();
+    try {
+      process.kill((await daemon.status()).input.pid as number, 'SIGKILL');
+      const path = inRepository('packages/cli/bin/kvm-audioctl.js');
+      const args = [path, 'quality', 'set', 'input', 'high', '--wait', '20'];
+      const control = new TestProcess('kvm-audioctl', process.execPath, args, daemon.env);
+      expect(await control.ended).toEqual({ code: 0, signal: null });
+      expect(control.output).toMatch(/^input +high +128/m);
+    } finally {
+      await daemon.stop();
+    }
+  });
+
+  it('waits for a daemon, and not for ever', async () => {
+    const path = inRepository('packages/cli/bin/kvm-audioctl.js');
+    const env = { ...process.env, KVM_AUDIO_RUNTIME_DIR: '/nowhere' };
+    const started = performance.now();
+    const args = [path, 'status', '--wait', '0.5'];
+    const control = new TestProcess('kvm-audioctl', process.execPath, args, env);
+    expect((await control.ended).code).toBe(69);
+    expect(performance.now() - started).toBeGreaterThan(500);
+  });
+});
+
 describe('an input that nobody listens to any more', () => {
   it('closes its device after the time that it lingers', async () => {
     const daemon = await TestDaemon.start({ config: { input: { lingerMs: 100 } } });

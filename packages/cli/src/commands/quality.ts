@@ -1,6 +1,11 @@
-import { directions, type QualityEntry, qualityLevels } from '@kvm-audio/client';
+import {
+  type ControlClient,
+  directions,
+  type QualityEntry,
+  qualityLevels,
+} from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
-import { askDaemon } from '../askDaemon.js';
+import { askDaemon, waitOption } from '../askDaemon.js';
 import { formatTable } from '../formatStatus.js';
 
 const heading = ['DIRECTION', 'LEVEL', 'kbps', 'Hz', 'CHANNELS', 'FRAME ms', 'APPLICATION'];
@@ -18,23 +23,29 @@ function formatEntries(entries: readonly QualityEntry[]): string {
   return formatTable([heading, ...rows], [2, 3, 4, 5]);
 }
 
-const listCommand: CommandModule = {
+type AskArgs = { wait: number };
+
+const listCommand: CommandModule<object, AskArgs> = {
   command: 'list',
   describe: 'every level of both directions',
-  handler: async () => {
-    console.log(formatEntries(await askDaemon((control) => control.call('quality.list', {}))));
+  builder: (args) => args.options(waitOption),
+  handler: async ({ wait }) => {
+    const entries = await askDaemon((control) => control.call('quality.list', {}), wait);
+    console.log(formatEntries(entries));
   },
 };
 
-const getCommand: CommandModule = {
+const getCommand: CommandModule<object, AskArgs> = {
   command: 'get',
   describe: 'the level of each direction',
-  handler: async () => {
-    console.log(formatEntries(await askDaemon((control) => control.call('quality.get', {}))));
+  builder: (args) => args.options(waitOption),
+  handler: async ({ wait }) => {
+    const entries = await askDaemon((control) => control.call('quality.get', {}), wait);
+    console.log(formatEntries(entries));
   },
 };
 
-type SetArgs = {
+type SetArgs = AskArgs & {
   direction: (typeof directions)[number];
   level: (typeof qualityLevels)[number];
 };
@@ -45,9 +56,11 @@ const setCommand: CommandModule<object, SetArgs> = {
   builder: (args) =>
     args
       .positional('direction', { choices: directions, demandOption: true })
-      .positional('level', { choices: qualityLevels, demandOption: true }),
-  handler: async ({ direction, level }) => {
-    const entry = await askDaemon((control) => control.call('quality.set', { direction, level }));
+      .positional('level', { choices: qualityLevels, demandOption: true })
+      .options(waitOption),
+  handler: async ({ direction, level, wait }) => {
+    const set = (control: ControlClient) => control.call('quality.set', { direction, level });
+    const entry = await askDaemon(set, wait);
     console.log(formatEntries([entry]));
   },
 };

@@ -1,14 +1,22 @@
+import type { DaemonStatus } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
-import { askDaemon } from '../askDaemon.js';
+import { askDaemon, waitOption } from '../askDaemon.js';
 import { formatStatus } from '../formatStatus.js';
 
-export const statusCommand: CommandModule<object, { json: boolean }> = {
+/** Both pipelines run and have told their figures. */
+function isUp({ output, input }: DaemonStatus): boolean {
+  return [output, input].every(({ state, stream }) => state === 'running' && stream !== null);
+}
+
+export const statusCommand: CommandModule<object, { json: boolean; wait: number }> = {
   command: 'status',
   describe: 'what the daemon and its pipelines do',
   builder: (args) =>
-    args.option('json', { type: 'boolean', default: false, describe: 'everything, as JSON' }),
-  handler: async ({ json }) => {
-    const status = await askDaemon((control) => control.call('status.get', {}));
+    args
+      .option('json', { type: 'boolean', default: false, describe: 'everything, as JSON' })
+      .options(waitOption),
+  handler: async ({ json, wait }) => {
+    const status = await askDaemon((control) => control.call('status.get', {}), wait, isUp);
     console.log(json ? JSON.stringify(status, null, 2) : formatStatus(status));
   },
 };
