@@ -220,14 +220,15 @@ export class InputPipeline implements Pipeline {
         onNotification: () => undefined,
         onPacket: () =>
           connection.fail(new ProtocolError('ROLE_REFUSED', 'a sink does not send audio')),
-        onClose: () => this.#onSinkGone(connection, hello.client),
+        onClose: (error) => this.#onSinkGone(connection, hello.client, error),
       },
     };
   }
 
-  #onSinkGone(connection: Connection, client: string): void {
+  #onSinkGone(connection: Connection, client: string, error: ProtocolError | undefined): void {
     this.#sinks.remove(connection);
-    this.#context.log.info({ client }, 'listener gone');
+    const why = error && { code: error.code, reason: error.message };
+    this.#context.log.info({ client, ...why }, 'listener gone');
     this.#listeners -= 1;
     this.#letGo();
   }

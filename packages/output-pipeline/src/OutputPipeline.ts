@@ -155,7 +155,7 @@ export class OutputPipeline implements Pipeline {
         onPacket: (packet) => {
           if (this.#source === connection) this.#onPacket(packet);
         },
-        onClose: () => this.#onSourceGone(connection),
+        onClose: (error) => this.#onSourceGone(connection, error),
       },
     };
   }
@@ -176,11 +176,12 @@ export class OutputPipeline implements Pipeline {
     this.#player?.onPacket(packet, nowUs);
   }
 
-  #onSourceGone(connection: Connection): void {
+  #onSourceGone(connection: Connection, error: ProtocolError | undefined): void {
     if (this.#source !== connection) return;
     this.#source = undefined;
     this.#player?.end(monotonicUs());
-    this.#context.log.info('source gone');
+    const why = error && { code: error.code, reason: error.message };
+    this.#context.log.info({ ...why }, 'source gone');
   }
 
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {

@@ -1,0 +1,69 @@
+import net from 'node:net';
+import { socketPath } from '@kvm-audio/client';
+import { encodeMessage, heapMemory, protocolVersion, type Role } from '@kvm-audio/protocol';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+import { waitFor } from '../helpers/waitFor.js';
+
+describe('a client that does what it should not', () => {
+  let daemon: TestDaemon;
+
+  beforeAll(async () => {
+    daemon = await TestDaemon.start({ config: { log: { format: 'json' } } });
+  });
+
+  afterAll(() => daemon.stop());
+
+  /** Connects without our SDK, says hello, and reads nothing after that. */
+  function hello(name: 'input' | 'output', role: Role): net.Socket {
+    const socket = net.connect(socketPath(daemon.runtimeFolder, name));
+    const params = { protocol: protocolVersion, role, client: `test ${role}` };
+    const request = encodeMessage({ kind: 'request', id: 1, method: 'hello', params }, heapMemory);
+    socket.on('error', () => undefined);
+    socket.pause();
+    socket.write(request.buffer.bytes.subarray(0, request.length));
+    return socket;
+  }
+
+  function logged(msg: string): Record<string, unknown> | undefined {
+    const lines = daemon.log.split('\n').filter((line) => line.includes(`"msg":"${msg}"`));
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
+  }
+
+  it('is logged with the reason where it listens and does not read', async () => {
+    const socket = hello('input', 'sink');
+    try {
+      expect(await waitFor('end of the listener', () => logged('listener gone'))).toMatchObject({
+        name: 'input',
+        client: 'test sink',
+        code: 'SLOW_CONSUMER',
+        reason: 'nothing was accepted for 5000 ms',
+      });
+    } finally {
+      socket.destroy();
+    }
+  });
+
+  it('is logged with the reason where it sends what is no message', async () => {
+    const socket = hello('output', 'source');
+    try {
+      await waitFor('source', () => logged('source connected'));
+      socket.write(Buffer.alloc(64, 0xff));
+      expect(await waitFor('end of the source', () => logged('source gone'))).toMatchObject({
+        name: 'output',
+        code: 'MESSAGE_TOO_LARGE',
+        reason: expect.stringMatching(/./),
+      });
+    } finally {
+      socket.destroy();
+    }
+  });
+
+  it('is logged without one where it just goes', async () => {
+    hello('input', 'sink').end();
+    const gone = await waitFor('end of the listener', () => {
+      const line = logged('listener gone');
+      return line?.code === undefined && line;
+    });
+    expect(Object.keys(gone)).toEqual(['level', 'time', 'name', 'client', 'msg']);
+  });
+});
