@@ -1,6 +1,16 @@
 import net from 'node:net';
 import { socketPath } from '@kvm-audio/client';
-import { encodeMessage, heapMemory, protocolVersion, type Role } from '@kvm-audio/protocol';
+import {
+  Connection,
+  encodeMessage,
+  heapMemory,
+  NodeStream,
+  type ProtocolError,
+  protocolVersion,
+  type Role,
+  sayHello,
+} from '@kvm-audio/protocol';
+import { outgoing } from '../helpers/outgoing.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { waitFor } from '../helpers/waitFor.js';
 
@@ -65,5 +75,37 @@ describe('a client that does what it should not', () => {
       return line?.code === undefined && line;
     });
     expect(Object.keys(gone)).toEqual(['level', 'time', 'name', 'client', 'msg']);
+  });
+
+  async function control(onClose: (error?: ProtocolError) => void): Promise<Connection> {
+    const stream = NodeStream.connect(socketPath(daemon.runtimeFolder, 'control'));
+    const connection = new Connection(stream, {
+      onRequest: () => null,
+      onNotification: () => undefined,
+      onPacket: () => undefined,
+      onClose,
+    });
+    await stream.connected();
+    await sayHello(connection, { role: 'control', client: 'test' });
+    return connection;
+  }
+
+  it('is refused where it sends audio to the control socket', async () => {
+    const refusal = await new Promise<ProtocolError | undefined>((resolve) => {
+      void control(resolve).then((open) => open.trySend(outgoing(1, Buffer.alloc(10))));
+    });
+    expect(refusal).toMatchObject({
+      code: 'ROLE_REFUSED',
+      message: 'the control socket takes no audio',
+    });
+  });
+
+  it('is answered where it asks for the quality with nil', async () => {
+    const connection = await control(() => undefined);
+    try {
+      expect(await connection.request('quality.get', null)).toHaveLength(2);
+    } finally {
+      connection.end();
+    }
   });
 });

@@ -60,6 +60,12 @@ describe('the supervisor', () => {
   it('replaces a pipeline that is stopped and sends no heartbeat', async () => {
     const { pid } = (await daemon.status()).output;
     process.kill(pid as number, 'SIGSTOP');
+    const silent = await daemon.waitForStatus(
+      'old report',
+      (now) => (now.output.reportAgeMs ?? 0) > 2_500,
+    );
+    expect(silent.output.state).toBe('running');
+    expect(silent.input.reportAgeMs).toBeLessThan(2_500);
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
     expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 3500 ms');
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');

@@ -51,6 +51,7 @@ function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
     retryAfterMs: null,
     level: 'medium',
     stream: report,
+    reportAgeMs: 400,
     ...changed,
   };
 }
@@ -140,6 +141,18 @@ describe('the status', () => {
     const text = formatStatus(status({ stream: odd, lastExit: '\x9b' }, {}));
     expect(text).toContain('hw:\\u001b[2J');
     expect(text).toContain('output: two\\u000alines\noutput: last end: \\u009b');
+  });
+
+  test('says so where no report came for two seconds', () => {
+    const quiet = { reportAgeMs: 2_149 };
+    expect(formatStatus(status({}, quiet)).split('\n')[6]).toBe(
+      'input: no heartbeat for 2.1 s: these are its last figures',
+    );
+    expect(formatStatusLine(status(quiet, {}))).toMatch(
+      /^output running \(no heartbeat for 2\.1 s\) medium .* \| input running medium/,
+    );
+    const heard = formatStatus(status({ reportAgeMs: 2_000 }, { reportAgeMs: null, stream: null }));
+    expect(heard).not.toContain('heartbeat');
   });
 
   test('adds up the drops of all places', () => {

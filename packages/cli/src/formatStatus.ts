@@ -40,6 +40,16 @@ export function formatLatency(pipeline: PipelineStatus): string {
   return `${latency.p50Ms.toFixed(1)}/${latency.p99Ms.toFixed(1)}`;
 }
 
+/** A report comes each second; one that is older says that none came. */
+const reportAgeMsMax = 2_000;
+
+/** Where a pipeline that should is not heard of: its last figures are not those of now. */
+export function formatSilence({ state, reportAgeMs }: PipelineStatus): string | undefined {
+  if (state !== 'running' || reportAgeMs === null || reportAgeMs <= reportAgeMsMax)
+    return undefined;
+  return `no heartbeat for ${(reportAgeMs / 1000).toFixed(1)} s`;
+}
+
 /** State of the process, or of the audio in it where that runs. */
 export function formatState(pipeline: PipelineStatus): string {
   if (pipeline.state !== 'running') return pipeline.state;
@@ -88,6 +98,8 @@ function formatRow(pipeline: PipelineStatus): string[] {
 function formatRemarks(pipeline: PipelineStatus): string[] {
   const remarks: string[] = [];
   const { direction, stream, lastExit, retryAfterMs } = pipeline;
+  const silence = formatSilence(pipeline);
+  if (silence) remarks.push(`${direction}: ${silence}: these are its last figures`);
   if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
   if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
@@ -105,19 +117,21 @@ export function formatStatus(status: DaemonStatus): string {
   return [title, '', table, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
 }
 
+function formatPipelineLine(pipeline: PipelineStatus): string {
+  const silence = formatSilence(pipeline);
+  return [
+    pipeline.direction,
+    formatState(pipeline),
+    ...(silence ? [`(${silence})`] : []),
+    pipeline.level,
+    formatBitrate(pipeline).replace(' kbps', 'k'),
+    `${formatLatency(pipeline)} ms`,
+    `drops ${totalDrops(pipeline)}`,
+    `restarts ${pipeline.restarts}`,
+  ].join(' ');
+}
+
 /** The status in one line: what `demo` prints each second. */
 export function formatStatusLine(status: DaemonStatus): string {
-  return [status.output, status.input]
-    .map((pipeline) =>
-      [
-        pipeline.direction,
-        formatState(pipeline),
-        pipeline.level,
-        formatBitrate(pipeline).replace(' kbps', 'k'),
-        `${formatLatency(pipeline)} ms`,
-        `drops ${totalDrops(pipeline)}`,
-        `restarts ${pipeline.restarts}`,
-      ].join(' '),
-    )
-    .join(' | ');
+  return [status.output, status.input].map(formatPipelineLine).join(' | ');
 }

@@ -1,5 +1,5 @@
 import { ProtocolError } from './errors.js';
-import { type Check, nothing, oneOf, optional, shape } from './fields.js';
+import { type Check, nothing, oneOf, optional, optionalFields, shape } from './fields.js';
 import {
   type Direction,
   directions,
@@ -44,7 +44,7 @@ export type MethodsOf<Map> = {
 export const controlChecks: { [M in keyof ControlMethods]: Check<ParamsOf<ControlMethods, M>> } = {
   'status.get': nothing,
   'quality.list': nothing,
-  'quality.get': shape({ direction: optional(oneOf(directions)) }),
+  'quality.get': optionalFields(shape({ direction: optional(oneOf(directions)) })),
   'quality.set': shape({ direction: oneOf(directions), level: oneOf(qualityLevels) }),
 };
 

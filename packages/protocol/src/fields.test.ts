@@ -94,6 +94,7 @@ describe('a call of a method', () => {
     });
     expect(call('quality.get', {})).toEqual({});
     expect(call('status.get', null)).toBe('status');
+    for (const none of [null, undefined]) expect(call('quality.get', none)).toEqual({});
   });
 
   test.each(['status', 'status.get.more', 'toString', '__proto__', 'constructor', ''])(

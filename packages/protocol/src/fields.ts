@@ -77,6 +77,11 @@ export function shape<S extends Shape>(fields: S): Check<Shaped<S>> {
   };
 }
 
+/** Fields that may all be missing: then the map may be missing, too. */
+export function optionalFields<T>(check: Check<T>): Check<T> {
+  return (value, path) => check(value ?? {}, path);
+}
+
 /** No fields: `{}` or nil. */
 export const nothing: Check<Record<string, never>> = (value, path) =>
   value === null || value === undefined || typeof value === 'object'

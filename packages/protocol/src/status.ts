@@ -81,6 +81,8 @@ export type PipelineStatus = {
   level: QualityLevel;
   /** The newest report of the running process; nil before its first. */
   stream: PipelineReport | null;
+  /** Milliseconds since `stream` came, as it does once a second; nil where that is nil. */
+  reportAgeMs: number | null;
 };
 
 export type DaemonStatus = {

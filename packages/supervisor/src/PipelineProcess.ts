@@ -81,6 +81,7 @@ export class PipelineProcess {
   #child: ChildProcess | undefined;
   #channel: Connection | undefined;
   #report: PipelineReport | undefined;
+  #reportAtMs = 0;
   #restarts = 0;
   #lastExit: string | null = null;
   #hangReason: string | undefined;
@@ -114,6 +115,7 @@ export class PipelineProcess {
           : Math.max(0, Math.round(this.#retryAtMs - performance.now())),
       level,
       stream: this.#report ?? null,
+      reportAgeMs: this.#report ? Math.round(performance.now() - this.#reportAtMs) : null,
     };
   }
 
@@ -235,6 +237,7 @@ export class PipelineProcess {
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
       this.#report = params as PipelineReport;
+      this.#reportAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.log) {
       this.#writeRecord(params as LogRecord);

@@ -10,6 +10,7 @@ import {
 } from '@kvm-audio/daemon';
 import { duplicateFd, type Peer } from '@kvm-audio/native-alsa/sys';
 import {
+  type Connection,
   type ConnectionHandlers,
   type ControlMethods,
   callMethod,
@@ -18,6 +19,7 @@ import {
   type Direction,
   directions,
   type MethodsOf,
+  ProtocolError,
   type QualityLevel,
   socketPath,
   welcome,
@@ -75,9 +77,9 @@ export class Supervisor {
         isTrusted(peer, config.control.uids) || isInOurGroup(peer)
           ? undefined
           : forbidden(peer, 'look', 'control.uids'),
-      onHello: (_hello, _connection, peer) => ({
+      onHello: (_hello, connection, peer) => ({
         reply: welcome({ name: 'kvm-audiod', version }, null),
-        handlers: this.#handlersFor(peer),
+        handlers: this.#handlersFor(connection, peer),
       }),
     });
   }
@@ -172,7 +174,7 @@ export class Supervisor {
     },
   };
 
-  #handlersFor(peer: Peer): ConnectionHandlers {
+  #handlersFor(connection: Connection, peer: Peer): ConnectionHandlers {
     const trusted = isTrusted(peer, this.#config.control.uids);
     return {
       onRequest: (method, params) => {
@@ -182,7 +184,8 @@ export class Supervisor {
         return callMethod(controlChecks, this.#methods, method, params);
       },
       onNotification: () => undefined,
-      onPacket: () => undefined,
+      onPacket: () =>
+        connection.fail(new ProtocolError('ROLE_REFUSED', 'the control socket takes no audio')),
       onClose: () => undefined,
     };
   }
