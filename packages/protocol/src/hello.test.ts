@@ -117,6 +117,19 @@ describe('hello', () => {
     await until(() => closes.length === 1);
   });
 
+  test('that was refused is the last: another in the same piece is not looked at', async () => {
+    const { client, closes, hellos } = await gatedPair();
+    const good = { protocol: 1, role: 'sink', client: 'kvm' };
+    const refused = client.request('hello', { ...good, role: 'source' });
+    const second = client.request('hello', good);
+    client.notify('n', {});
+    await expect(refused).rejects.toMatchObject({ code: 'ROLE_REFUSED' });
+    await expect(second).rejects.toMatchObject({ code: 'ROLE_REFUSED' });
+    await until(() => closes.length === 1);
+    expect(closes).toEqual([undefined]);
+    expect(hellos).toEqual([]);
+  });
+
   test('with fields of a newer client is taken', async () => {
     const { client } = await gatedPair();
     const params = { protocol: 1, role: 'sink', client: 'kvm', colour: 'red', takeover: null };

@@ -87,9 +87,14 @@ export function awaitHello(
 ): { handlers: ConnectionHandlers; bind(connection: Connection): void } {
   let connection: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const refuse = (error: ProtocolError): void => connection?.fail(error);
+  /** What a hello was answered with: whatever came in one piece with it is not looked at. */
+  let refusal: unknown;
+  const refuse = (error: ProtocolError): void => {
+    if (refusal === undefined) connection?.fail(error);
+  };
   const handlers: ConnectionHandlers = {
     onRequest(method, params) {
+      if (refusal !== undefined) throw refusal;
       if (method !== 'hello') {
         refuse(helloExpected(`the request ${method}`));
         return null;
@@ -100,6 +105,7 @@ export function awaitHello(
         if (connection) connection.handlers = decided.handlers;
         return decided.reply;
       } catch (error) {
+        refusal = error;
         // The answer goes out first, then the connection is closed.
         queueMicrotask(() => connection?.end());
         throw error;
