@@ -44,6 +44,10 @@ export type WireError = {
   data?: Record<string, unknown>;
 };
 
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** What went wrong between a client and the daemon. The text is for people. */
 export class ProtocolError extends Error {
   /** Stable: a caller branches on it. */
@@ -68,11 +72,12 @@ export class ProtocolError extends Error {
 
   /** An error that the other end sent. Codes that this version does not know become INTERNAL. */
   static fromWire(value: unknown): ProtocolError {
-    const { code, message, data } = (value ?? {}) as Partial<WireError>;
+    // Nothing of it is turned into text before its type is known: `{ toString: 1 }` would throw.
+    const { code, message, data } = (value ?? {}) as Record<string, unknown>;
     const known = errorCodes.find((c) => c === code);
-    const text = typeof message === 'string' ? message : `error without a message: ${code}`;
-    const facts = typeof data === 'object' && data !== null ? data : undefined;
-    return new ProtocolError(known ?? 'INTERNAL', text, facts);
+    const without = typeof code === 'string' ? `error ${code} without a message` : 'unknown error';
+    const text = typeof message === 'string' ? message : without;
+    return new ProtocolError(known ?? 'INTERNAL', text, isMap(data) ? data : undefined);
   }
 
   /** What is told to a client when our own code threw: typed errors as they are. */

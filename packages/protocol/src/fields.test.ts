@@ -150,12 +150,13 @@ describe('an error', () => {
     });
   });
 
-  test.each([null, undefined, 1, 'x', [], {}, { code: 'NEW' }, { code: 1, message: 2, data: 3 }])(
-    'that is %j on the wire is INTERNAL here',
-    (value) => {
-      expect(ProtocolError.fromWire(value)).toMatchObject({ code: 'INTERNAL', data: undefined });
-    },
-  );
+  const strange = [{ code: { toString: 1 } }, { message: { valueOf: 1 }, data: ['no map'] }];
+  test.each([
+    ...[null, undefined, 1, 'x', [], {}, { code: 'NEW' }, { code: 1, message: 2, data: 3 }],
+    ...strange,
+  ])('that is %j on the wire is INTERNAL here', (value) => {
+    expect(ProtocolError.fromWire(value)).toMatchObject({ code: 'INTERNAL', data: undefined });
+  });
 
   test('codes are in order, each once', () => {
     expect([...errorCodes]).toEqual([...new Set(errorCodes)].sort());

@@ -215,6 +215,7 @@ describe('a message that is none', () => {
     ['an empty array', '90'],
     ['an unknown kind', '93 04 a1 "n" c0'],
     ['a kind of the wrong type', '93 a1 "2" a1 "n" c0'],
+    ['a kind that cannot be shown as text', '93 81 a8 "toString" 01 a1 "n" c0'],
     ['a request of three', '93 00 01 a1 "m"'],
     ['a request of five', '95 00 01 a1 "m" c0 c0'],
     ['a response of three', '93 01 01 c0'],
@@ -245,6 +246,9 @@ describe('a message that is none', () => {
 
   test('the error of a response may be anything, and is one that we know', () => {
     expect(decodedBody('94 01 01 a1 "x" c0')).toMatchObject({ error: { code: 'INTERNAL' } });
+    expect(decodedBody('94 01 01 81 a4 "code" 81 a8 "toString" 01 c0')).toMatchObject({
+      error: { code: 'INTERNAL', message: 'unknown error' },
+    });
     expect(decodedBody('94 01 01 81 a4 "code" a3 "NEW" c0')).toMatchObject({
       error: { code: 'INTERNAL', retryable: false },
     });

@@ -118,8 +118,7 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Messag
   if (body[0] === kinds.notification && body.length === 3) {
     return { kind: 'notification', method: checkMethod(body[1]), params: body[2] };
   }
-  throw new ProtocolError(
-    'MALFORMED_MESSAGE',
-    `no message is an array of ${body.length} that begins with ${String(body[0])}`,
-  );
+  const kind = typeof body[0] === 'number' ? String(body[0]) : 'no number';
+  const text = `no message is an array of ${body.length} that begins with ${kind}`;
+  throw new ProtocolError('MALFORMED_MESSAGE', text);
 }
