@@ -206,6 +206,12 @@ describe('a value on the wire', () => {
     expect(encodedValue({ a: undefined, b: 1 })).toBe('81a16201');
     expect(encodedValue([undefined, 1])).toBe('92c001');
   });
+
+  test('may have fields with names that mean something to JavaScript', () => {
+    expect(encodedValue({ constructor: 1, toJSON: 2 })).toBe(
+      wireBytes('82 ab "constructor" 01 a6 "toJSON" 02').toString('hex'),
+    );
+  });
 });
 
 describe('a message that is none', () => {

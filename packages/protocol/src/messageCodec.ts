@@ -22,8 +22,9 @@ const unpackr = new Unpackr(options);
 const checkName = text();
 
 /**
- * msgpackr writes integers above 32 bits as floats and undefined as an extension. Integers become
- * bigint here (which it writes as int 64), undefined fields go.
+ * msgpackr writes integers above 32 bits as floats and undefined as an extension, and asks an object
+ * for its `constructor` and `toJSON`, which may be names of ours. Integers become bigint here (which
+ * it writes as int 64), undefined fields go, objects become maps, which it asks nothing.
  */
 function toPlain(value: unknown): unknown {
   if (typeof value === 'number') {
@@ -32,9 +33,9 @@ function toPlain(value: unknown): unknown {
   if (value === undefined) return null;
   if (Array.isArray(value)) return value.map(toPlain);
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
-  const plain: Record<string, unknown> = {};
+  const plain = new Map<string, unknown>();
   for (const [key, field] of Object.entries(value)) {
-    if (field !== undefined) plain[key] = toPlain(field);
+    if (field !== undefined) plain.set(key, toPlain(field));
   }
   return plain;
 }
