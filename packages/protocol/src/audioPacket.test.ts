@@ -107,20 +107,27 @@ describe('an audio packet', () => {
     expect(packet).toMatchObject({ seq: 7, mediaTime: value, captureTimeUs: value });
   });
 
-  test.each(['07', 'cc07', 'cd0007', 'ce00000007', 'cf0000000000000007'])(
-    'is read with a seq of any width (%s)',
-    (page) => {
-      expect(readBody(wireBytes(`95 03 ${page} 00 c0 cc01 c401 fc`))).toMatchObject({
-        seq: 7,
-        flags: 1,
-        captureTimeUs: undefined,
-      });
-    },
-  );
+  test.each([
+    ...['07', 'cc07', 'cd0007', 'ce00000007', 'cf0000000000000007'],
+    ...['d007', 'd10007', 'd200000007', 'd30000000000000007'],
+  ])('is read with a seq of any width (%s)', (page) => {
+    expect(readBody(wireBytes(`95 03 ${page} 00 c0 cc01 c401 fc`))).toMatchObject({
+      seq: 7,
+      flags: 1,
+      captureTimeUs: undefined,
+    });
+  });
 
   test.each(['c403', 'c50003', 'c600000003'])('is read with a payload of any width (%s)', (bin) => {
     expect(readBody(wireBytes(`95 03 07 00 c0 00 ${bin} fc0102`)).payload).toEqual(payload);
   });
+
+  test.each(['95 cc03', '95 cd0003', '95 d003', 'dc0005 03', 'dd00000005 03', 'dc0005 cc03'])(
+    'is one with an array and a kind of any width (%s)',
+    (page) => {
+      expect(readBody(wireBytes(`${page} 07 00 c0 00 c401 fc`))).toMatchObject({ seq: 7 });
+    },
+  );
 
   test('is read in place, in the middle of a larger buffer', () => {
     const bytes = wireBytes('ffffff 95 03 07 00 c0 00 c402 fc01 ffff');
@@ -132,6 +139,9 @@ describe('an audio packet', () => {
   test.each([
     ['a request', '94 00 01 a1 "m" c0'],
     ['an array of five of another kind', '95 02 00 00 00 00'],
+    ['an array of six', 'dc0006 03 00 00 00 00 00'],
+    ['a kind that is text', '95 a103 00 00 00 00'],
+    ['a kind that ends too soon', '95 cd00'],
     ['one byte', '95'],
     ['nothing', ''],
   ])('is not %s', (_, page) => {
@@ -144,7 +154,8 @@ describe('a broken audio packet', () => {
   test.each([
     ['seq', 'a negative seq', '95 03 ff 00 c0 00 c401 fc'],
     ['seq', 'a seq over 32 bits', '95 03 cf0000000100000000 00 c0 00 c401 fc'],
-    ['seq', 'a signed seq', '95 03 d0 07 00 c0 00 c401 fc'],
+    ['seq', 'a negative seq of 8 bits', '95 03 d0 87 00 c0 00 c401 fc'],
+    ['mediaTime', 'a negative time', '95 03 07 d3ffffffffffffffff c0 00 c401 fc'],
     ['mediaTime', 'a mediaTime that is a float', '95 03 07 cb4008000000000000 c0 00 c401 fc'],
     ['mediaTime', 'a mediaTime that is nil', '95 03 07 c0 c0 00 c401 fc'],
     ['mediaTime', 'a mediaTime that is not exact', '95 03 07 cf0020000000000000 c0 00 c401 fc'],

@@ -54,16 +54,21 @@ export class ReceivedPacket implements AudioPacket {
 export const packetHeaderBytesMax = lengthFieldBytes + 1 + 1 + 5 + 9 + 9 + 1 + 3;
 
 const audioKind = 3;
+const audioFields = 5;
 const tag = {
   array5: 0x95,
   nil: 0xc0,
   bin8: 0xc4,
   bin16: 0xc5,
+  bin32: 0xc6,
+  uint8: 0xcc,
   uint32: 0xce,
   uint64: 0xcf,
+  int8: 0xd0,
+  int64: 0xd3,
+  array16: 0xdc,
+  array32: 0xdd,
 } as const;
-const tagUint8 = 0xcc;
-const bin32 = 0xc6;
 
 // Cheaper than Buffer's own writers, which check their arguments; ours are checked.
 function writeUint32(slot: Buffer, at: number, value: number): void {
@@ -116,14 +121,46 @@ export function writePacketHeader(
   return start;
 }
 
-/** Whether the message body at `start` is an audio packet: an array of 5 whose kind is 3. */
-export function isAudioPacket(bytes: Uint8Array, start: number, end: number): boolean {
-  return end - start >= 2 && bytes[start] === tag.array5 && bytes[start + 1] === audioKind;
+/** Cheaper than Buffer's own readers, which check their arguments; ours are checked. */
+function bigEndian(bytes: Uint8Array, at: number, width: number): number {
+  let value = 0;
+  for (let i = at; i < at + width; i++) value = value * 256 + (bytes[i] ?? 0);
+  return value;
+}
+
+/** Bytes of an integer behind its tag, 0 where the tag is of none that may be unsigned. */
+function integerWidth(first: number): number {
+  return first >= tag.uint8 && first <= tag.int64 ? 1 << ((first - tag.uint8) & 3) : 0;
 }
 
 /**
- * Reads audio packets in place, with integers of any width. One instance per connection, its
- * `packet` is used again for each.
+ * Where the fields of an audio packet begin: behind an array of 5 and the kind 3. As we write it
+ * that is two bytes; other encoders may take more.
+ * @returns -1 where the message body at `start` is no audio packet.
+ */
+function fieldsStart(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] === tag.array5 && bytes[start + 1] === audioKind && start + 2 <= end) {
+    return start + 2;
+  }
+  const first = bytes[start] ?? 0;
+  const array = first === tag.array16 ? 2 : first === tag.array32 ? 4 : 0;
+  if (array === 0 && first !== tag.array5) return -1;
+  const kind = start + 1 + array;
+  if (array > 0 && bigEndian(bytes, start + 1, array) !== audioFields) return -1;
+  const width = integerWidth(bytes[kind] ?? 0);
+  const isAudio =
+    width === 0 ? bytes[kind] === audioKind : bigEndian(bytes, kind + 1, width) === audioKind;
+  return isAudio && kind + 1 + width <= end ? kind + 1 + width : -1;
+}
+
+/** Whether the message body at `start` is an audio packet: an array of 5 whose kind is 3. */
+export function isAudioPacket(bytes: Uint8Array, start: number, end: number): boolean {
+  return fieldsStart(bytes, start, end) >= 0;
+}
+
+/**
+ * Reads audio packets in place, with integers of any width, signed ones too. One instance per
+ * connection, its `packet` is used again for each.
  */
 export class AudioPacketReader {
   readonly packet = new ReceivedPacket();
@@ -134,7 +171,8 @@ export class AudioPacketReader {
   /** @throws ProtocolError MALFORMED_MESSAGE, naming the field. */
   read(bytes: Buffer, start: number, end: number): ReceivedPacket {
     this.#bytes = bytes;
-    this.#at = start + 2;
+    this.#at = fieldsStart(bytes, start, end);
+    assert(this.#at >= 0, 'an audio packet');
     this.#end = end;
     const packet = this.packet;
     packet.bytes = bytes;
@@ -158,35 +196,31 @@ export class AudioPacketReader {
       this.#at += 1;
       return first;
     }
-    const width = first >= tagUint8 && first <= tag.uint64 ? 1 << (first - tagUint8) : 0;
+    const width = integerWidth(first);
     const body = this.#at + 1;
-    if (width === 0 || body + width > this.#end) throw badField(field, 'an unsigned integer');
+    const negative = first >= tag.int8 && (this.#bytes[body] ?? 0) >= 0x80;
+    if (width === 0 || negative || body + width > this.#end) {
+      throw badField(field, 'an unsigned integer');
+    }
     this.#at = body + width;
-    const value = this.#bigEndian(body, width);
+    const value = bigEndian(this.#bytes, body, width);
     if (value > max) throw badField(field, `at most ${max}`);
     return value;
   }
 
   #payloadStart(): number {
     const kind = this.#bytes[this.#at] ?? 0;
-    const width = kind >= tag.bin8 && kind <= bin32 ? 1 << (kind - tag.bin8) : 0;
+    const width = kind >= tag.bin8 && kind <= tag.bin32 ? 1 << (kind - tag.bin8) : 0;
     const body = this.#at + 1 + width;
     if (this.#at >= this.#end || width === 0 || body > this.#end) {
       throw badField('payload', 'binary');
     }
-    const length = this.#bigEndian(this.#at + 1, width);
+    const length = bigEndian(this.#bytes, this.#at + 1, width);
     if (length < 1 || length > limits.packetPayloadBytesMax) {
       throw badField('payload', `1 to ${limits.packetPayloadBytesMax} bytes long`);
     }
     if (body + length !== this.#end) throw badField('payload', 'the rest of the message');
     return body;
-  }
-
-  /** Cheaper than Buffer's own readers, which check their arguments; ours are checked. */
-  #bigEndian(at: number, width: number): number {
-    let value = 0;
-    for (let i = at; i < at + width; i++) value = value * 256 + (this.#bytes[i] ?? 0);
-    return value;
   }
 }
 
