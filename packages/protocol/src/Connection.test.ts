@@ -392,6 +392,34 @@ describe('a peer that breaks the protocol', () => {
     expect(told.notices).toEqual([['n', null]]);
   });
 
+  test('is gone as soon as it has closed its side too', async () => {
+    const told = recorder();
+    const { peer } = await rawPeer(told);
+    const startMs = performance.now();
+    peer.write(wireBytes('00000001 c1'));
+    await until(() => told.closes.length === 1);
+    // The time that a peer has which does not close is a second.
+    expect(performance.now() - startMs).toBeLessThan(900);
+  });
+
+  test('may go on sending, and is closed all the same', async () => {
+    const told = recorder();
+    const path = folder.path(`${sockets++}`);
+    const { socket } = await listenForOne(path);
+    const peer = net.connect({ path, allowHalfOpen: true });
+    const server = new Connection(NodeStream.accepted(await socket), told);
+    open.push(peer, server);
+    peer.on('error', () => undefined);
+    peer.write(wireBytes('00000001 c1'));
+    const flood = setInterval(() => peer.write(Buffer.alloc(100_000, 0x91)), 5);
+    try {
+      await until(() => told.closes.length === 1);
+    } finally {
+      clearInterval(flood);
+    }
+    expect(told.closes[0]).toMatchObject({ code: 'MALFORMED_MESSAGE' });
+  });
+
   test('by an answer that nobody waits for is ignored', async () => {
     const told = recorder();
     const { peer } = await rawPeer(told);

@@ -165,14 +165,16 @@ export class Connection {
 
   #onReceived(count: number): boolean {
     try {
-      this.#receive.received(count, this.#onMessage);
-      return true;
+      // After our last word bytes are read on, and not looked at, so that the other end's is seen.
+      if (this.closed) this.#receive.clear();
+      else this.#receive.received(count, this.#onMessage);
     } catch (error) {
       // What the other end did wrong ends its connection; a bug of ours ends the process.
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
-      return false;
+      this.#receive.clear();
     }
+    return !this.#stream.destroyed;
   }
 
   readonly #onMessage = (bytes: Buffer, start: number, end: number): void => {

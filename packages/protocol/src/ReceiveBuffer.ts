@@ -70,6 +70,12 @@ export class ReceiveBuffer {
     return true;
   }
 
+  /** Forgets what is there: nothing of it is wanted any more. */
+  clear(): void {
+    this.#start = 0;
+    this.#end = 0;
+  }
+
   #drain(onMessage: OnMessage): void {
     while (this.#end - this.#start >= lengthFieldBytes) {
       const length = this.#bytes.readUInt32BE(this.#start);
@@ -86,8 +92,7 @@ export class ReceiveBuffer {
       onMessage(this.#bytes, body, body + length);
     }
     if (this.#start === this.#end) {
-      this.#start = 0;
-      this.#end = 0;
+      this.clear();
     } else if (this.#start > capacityBytes / 2) {
       this.#bytes.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
