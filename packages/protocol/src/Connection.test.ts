@@ -366,7 +366,7 @@ describe('a peer that breaks the protocol', () => {
   test.each([
     ['MALFORMED_MESSAGE', 'garbage', wireBytes('00000004 c1c1c1c1')],
     ['MALFORMED_MESSAGE', 'an empty message', wireBytes('00000000')],
-    ['MALFORMED_MESSAGE', 'a broken audio packet', wireBytes('00000006 95 03 00 00 00 00')],
+    ['MALFORMED_MESSAGE', 'a broken audio packet', wireBytes('00000006 96 03 00 00 00 00')],
     ['MESSAGE_TOO_LARGE', 'a message over the limit', wireBytes('00010001')],
     ['MESSAGE_TOO_LARGE', 'text', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
   ])('is told %s and closed: %s', async (code, _, bytes) => {

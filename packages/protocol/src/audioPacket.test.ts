@@ -8,6 +8,7 @@ import {
   writePacketHeader,
 } from './audioPacket.js';
 import { lengthFieldBytes, limits } from './limits.js';
+import { scanMessage } from './scanMessage.js';
 
 function written(packet: AudioPacket): string {
   const slot = Buffer.alloc(packetHeaderBytesMax + packet.payload.length, 0xee);
@@ -36,17 +37,17 @@ describe('an audio packet', () => {
   const golden: [string, string, AudioPacket][] = [
     [
       'with a capture time',
-      `00000020 95 03 ce00000007 cf00000000000003c0 cf0000000000004e20 00 c50003 fc0102`,
+      `00000020 96 03 ce00000007 cf00000000000003c0 cf0000000000004e20 00 c50003 fc0102`,
       { seq: 7, mediaTime: 960, captureTimeUs: 20_000, flags: 0, payload },
     ],
     [
       'without a capture time',
-      `00000018 95 03 ce00000007 cf00000000000003c0 c0 00 c50003 fc0102`,
+      `00000018 96 03 ce00000007 cf00000000000003c0 c0 00 c50003 fc0102`,
       { seq: 7, mediaTime: 960, captureTimeUs: undefined, flags: 0, payload },
     ],
     [
       'with times above 2^32, the last seq, both flags',
-      `00000020 95 03 ceffffffff cf0000000123456789 cf0012345689abcdef 03 c50003 fc0102`,
+      `00000020 96 03 ceffffffff cf0000000123456789 cf0012345689abcdef 03 c50003 fc0102`,
       {
         seq: 0xffff_ffff,
         mediaTime: 0x1_2345_6789,
@@ -57,7 +58,7 @@ describe('an audio packet', () => {
     ],
     [
       'with the largest times that are exact',
-      `00000020 95 03 ce00000000 cf001fffffffffffff cf001fffffffffffff 02 c50003 fc0102`,
+      `00000020 96 03 ce00000000 cf001fffffffffffff cf001fffffffffffff 02 c50003 fc0102`,
       {
         seq: 0,
         mediaTime: Number.MAX_SAFE_INTEGER,
@@ -73,6 +74,8 @@ describe('an audio packet', () => {
     expect(written(packet)).toBe(bytes.toString('hex'));
     expect(bytes.readUInt32BE(0)).toBe(bytes.length - lengthFieldBytes);
     expect(readBody(bytes.subarray(lengthFieldBytes))).toEqual(packet);
+    // One value of MessagePack and nothing behind it: what every library reads.
+    expect(() => scanMessage(bytes, lengthFieldBytes, bytes.length)).not.toThrow();
   });
 
   test.each([1, 2, 255, 256, limits.packetPayloadBytesMax])(
@@ -103,7 +106,7 @@ describe('an audio packet', () => {
     ['uint 32', 'ceffffffff', 0xffff_ffff],
     ['uint 64', 'cf000000012a05f200', 5_000_000_000],
   ])('is read with times as %s (%s), as other encoders write them', (_, page, value) => {
-    const packet = readBody(wireBytes(`95 03 07 ${page} ${page} 00 c401 fc`));
+    const packet = readBody(wireBytes(`96 03 07 ${page} ${page} 00 c401 fc`));
     expect(packet).toMatchObject({ seq: 7, mediaTime: value, captureTimeUs: value });
   });
 
@@ -111,7 +114,7 @@ describe('an audio packet', () => {
     ...['07', 'cc07', 'cd0007', 'ce00000007', 'cf0000000000000007'],
     ...['d007', 'd10007', 'd200000007', 'd30000000000000007'],
   ])('is read with a seq of any width (%s)', (page) => {
-    expect(readBody(wireBytes(`95 03 ${page} 00 c0 cc01 c401 fc`))).toMatchObject({
+    expect(readBody(wireBytes(`96 03 ${page} 00 c0 cc01 c401 fc`))).toMatchObject({
       seq: 7,
       flags: 1,
       captureTimeUs: undefined,
@@ -119,10 +122,10 @@ describe('an audio packet', () => {
   });
 
   test.each(['c403', 'c50003', 'c600000003'])('is read with a payload of any width (%s)', (bin) => {
-    expect(readBody(wireBytes(`95 03 07 00 c0 00 ${bin} fc0102`)).payload).toEqual(payload);
+    expect(readBody(wireBytes(`96 03 07 00 c0 00 ${bin} fc0102`)).payload).toEqual(payload);
   });
 
-  test.each(['95 cc03', '95 cd0003', '95 d003', 'dc0005 03', 'dd00000005 03', 'dc0005 cc03'])(
+  test.each(['96 cc03', '96 cd0003', '96 d003', 'dc0006 03', 'dd00000006 03', 'dc0006 cc03'])(
     'is one with an array and a kind of any width (%s)',
     (page) => {
       expect(readBody(wireBytes(`${page} 07 00 c0 00 c401 fc`))).toMatchObject({ seq: 7 });
@@ -130,7 +133,7 @@ describe('an audio packet', () => {
   );
 
   test('is read in place, in the middle of a larger buffer', () => {
-    const bytes = wireBytes('ffffff 95 03 07 00 c0 00 c402 fc01 ffff');
+    const bytes = wireBytes('ffffff 96 03 07 00 c0 00 c402 fc01 ffff');
     const packet = new AudioPacketReader().read(bytes, 3, bytes.length - 2);
     expect(packet.payload.buffer).toBe(bytes.buffer);
     expect([...packet.payload]).toEqual([0xfc, 1]);
@@ -138,11 +141,11 @@ describe('an audio packet', () => {
 
   test.each([
     ['a request', '94 00 01 a1 "m" c0'],
-    ['an array of five of another kind', '95 02 00 00 00 00'],
-    ['an array of six', 'dc0006 03 00 00 00 00 00'],
-    ['a kind that is text', '95 a103 00 00 00 00'],
-    ['a kind that ends too soon', '95 cd00'],
-    ['one byte', '95'],
+    ['an array of six of another kind', '96 02 00 00 00 00'],
+    ['an array of five', '95 03 07 00 c0 00 c401 fc'],
+    ['a kind that is text', '96 a103 00 00 00 00'],
+    ['a kind that ends too soon', '96 cd00'],
+    ['one byte', '96'],
     ['nothing', ''],
   ])('is not %s', (_, page) => {
     const bytes = wireBytes(page);
@@ -152,20 +155,20 @@ describe('an audio packet', () => {
 
 describe('a broken audio packet', () => {
   test.each([
-    ['seq', 'a negative seq', '95 03 ff 00 c0 00 c401 fc'],
-    ['seq', 'a seq over 32 bits', '95 03 cf0000000100000000 00 c0 00 c401 fc'],
-    ['seq', 'a negative seq of 8 bits', '95 03 d0 87 00 c0 00 c401 fc'],
-    ['mediaTime', 'a negative time', '95 03 07 d3ffffffffffffffff c0 00 c401 fc'],
-    ['mediaTime', 'a mediaTime that is a float', '95 03 07 cb4008000000000000 c0 00 c401 fc'],
-    ['mediaTime', 'a mediaTime that is nil', '95 03 07 c0 c0 00 c401 fc'],
-    ['mediaTime', 'a mediaTime that is not exact', '95 03 07 cf0020000000000000 c0 00 c401 fc'],
-    ['captureTimeUs', 'a capture time that is text', '95 03 07 00 a1 "x" 00 c401 fc'],
-    ['flags', 'flags of more than 8 bits', '95 03 07 00 c0 cd0100 c401 fc'],
-    ['payload', 'a payload that is text', '95 03 07 00 c0 00 a1 fc'],
-    ['payload', 'an empty payload', '95 03 07 00 c0 00 c400'],
-    ['payload', 'a payload over its limit', `95 03 07 00 c0 00 c51001 ${'00'.repeat(4_097)}`],
-    ['payload', 'a payload longer than the message', '95 03 07 00 c0 00 c402 fc'],
-    ['payload', 'bytes behind the payload', '95 03 07 00 c0 00 c401 fc fc'],
+    ['seq', 'a negative seq', '96 03 ff 00 c0 00 c401 fc'],
+    ['seq', 'a seq over 32 bits', '96 03 cf0000000100000000 00 c0 00 c401 fc'],
+    ['seq', 'a negative seq of 8 bits', '96 03 d0 87 00 c0 00 c401 fc'],
+    ['mediaTime', 'a negative time', '96 03 07 d3ffffffffffffffff c0 00 c401 fc'],
+    ['mediaTime', 'a mediaTime that is a float', '96 03 07 cb4008000000000000 c0 00 c401 fc'],
+    ['mediaTime', 'a mediaTime that is nil', '96 03 07 c0 c0 00 c401 fc'],
+    ['mediaTime', 'a mediaTime that is not exact', '96 03 07 cf0020000000000000 c0 00 c401 fc'],
+    ['captureTimeUs', 'a capture time that is text', '96 03 07 00 a1 "x" 00 c401 fc'],
+    ['flags', 'flags of more than 8 bits', '96 03 07 00 c0 cd0100 c401 fc'],
+    ['payload', 'a payload that is text', '96 03 07 00 c0 00 a1 fc'],
+    ['payload', 'an empty payload', '96 03 07 00 c0 00 c400'],
+    ['payload', 'a payload over its limit', `96 03 07 00 c0 00 c51001 ${'00'.repeat(4_097)}`],
+    ['payload', 'a payload longer than the message', '96 03 07 00 c0 00 c402 fc'],
+    ['payload', 'bytes behind the payload', '96 03 07 00 c0 00 c401 fc fc'],
   ])('is refused with %s named: %s', (field, _, page) => {
     const body = wireBytes(page);
     expect(() => new AudioPacketReader().read(body, 0, body.length)).toThrow(
@@ -175,7 +178,7 @@ describe('a broken audio packet', () => {
 
   test('is refused wherever it is cut off', () => {
     // Behind the end lies what would complete it: the reader must not look there.
-    const body = wireBytes('95 03 ce00000007 cf00000000000003c0 cd4e20 cc00 c50003 fc0102');
+    const body = wireBytes('96 03 ce00000007 cf00000000000003c0 cd4e20 cc00 c50003 fc0102');
     for (let end = 2; end < body.length; end++) {
       expect(() => new AudioPacketReader().read(body, 0, end)).toThrow(
         expect.objectContaining({ code: 'MALFORMED_MESSAGE' }),

@@ -48,15 +48,15 @@ export class ReceivedPacket implements AudioPacket {
 }
 
 /**
- * Room that a packet slot keeps free in front of its payload: length field, array of 5, kind,
+ * Room that a packet slot keeps free in front of its payload: length field, array of 6, kind,
  * seq (uint 32), mediaTime and captureTimeUs (uint 64), flags, bin 16 header.
  */
 export const packetHeaderBytesMax = lengthFieldBytes + 1 + 1 + 5 + 9 + 9 + 1 + 3;
 
 const audioKind = 3;
-const audioFields = 5;
+const audioFields = 6;
 const tag = {
-  array5: 0x95,
+  array6: 0x96,
   nil: 0xc0,
   bin8: 0xc4,
   bin16: 0xc5,
@@ -106,7 +106,7 @@ export function writePacketHeader(
   const end = packetHeaderBytesMax + payloadBytes;
   writeUint32(slot, start, end - start - lengthFieldBytes);
   let at = start + lengthFieldBytes;
-  slot[at] = tag.array5;
+  slot[at] = tag.array6;
   slot[at + 1] = audioKind;
   slot[at + 2] = tag.uint32;
   writeUint32(slot, at + 3, seq >>> 0);
@@ -134,17 +134,17 @@ function integerWidth(first: number): number {
 }
 
 /**
- * Where the fields of an audio packet begin: behind an array of 5 and the kind 3. As we write it
+ * Where the fields of an audio packet begin: behind an array of 6 and the kind 3. As we write it
  * that is two bytes; other encoders may take more.
  * @returns -1 where the message body at `start` is no audio packet.
  */
 function fieldsStart(bytes: Uint8Array, start: number, end: number): number {
-  if (bytes[start] === tag.array5 && bytes[start + 1] === audioKind && start + 2 <= end) {
+  if (bytes[start] === tag.array6 && bytes[start + 1] === audioKind && start + 2 <= end) {
     return start + 2;
   }
   const first = bytes[start] ?? 0;
   const array = first === tag.array16 ? 2 : first === tag.array32 ? 4 : 0;
-  if (array === 0 && first !== tag.array5) return -1;
+  if (array === 0 && first !== tag.array6) return -1;
   const kind = start + 1 + array;
   if (array > 0 && bigEndian(bytes, start + 1, array) !== audioFields) return -1;
   const width = integerWidth(bytes[kind] ?? 0);
@@ -153,7 +153,7 @@ function fieldsStart(bytes: Uint8Array, start: number, end: number): number {
   return isAudio && kind + 1 + width <= end ? kind + 1 + width : -1;
 }
 
-/** Whether the message body at `start` is an audio packet: an array of 5 whose kind is 3. */
+/** Whether the message body at `start` is an audio packet: an array of 6 whose kind is 3. */
 export function isAudioPacket(bytes: Uint8Array, start: number, end: number): boolean {
   return fieldsStart(bytes, start, end) >= 0;
 }
