@@ -5,9 +5,9 @@
 set -eu
 
 # Compiler and node-gyp; ALSA, SpeexDSP and Opus for the addons; aplay and arecord; sound to test
-# with.
+# with; MessagePack for the example in Python.
 PACKAGES="build-essential python3 pkg-config libasound2-dev libspeexdsp-dev libopus-dev alsa-utils \
-sox espeak-ng"
+sox espeak-ng python3-msgpack"
 
 NODE_MAJOR_MIN=20
 
