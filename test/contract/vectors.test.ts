@@ -15,7 +15,15 @@ import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
 import { WireClient } from '../helpers/WireClient.js';
-import { packetBytes, packetToBody, toBody, toMessage, vectors, vectorsPath } from './vectors.js';
+import {
+  fieldsOf,
+  packetBytes,
+  packetToBody,
+  toBody,
+  toMessage,
+  vectors,
+  vectorsPath,
+} from './vectors.js';
 
 function bytesOf(message: Message): Buffer {
   const { buffer, length } = encodeMessage(message);
@@ -202,13 +210,3 @@ describe('a running daemon', () => {
     client.destroy();
   });
 });
-
-/** The paths of all fields of an answer; of the items of a list, those of its first. */
-function fieldsOf(value: unknown, path = ''): string[] {
-  if (Array.isArray(value)) return fieldsOf(value[0], `${path}[]`);
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, field]) => {
-    const inside = fieldsOf(field, `${path}.${name}`);
-    return [`${path}.${name}`, ...inside];
-  });
-}

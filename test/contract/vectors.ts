@@ -66,3 +66,13 @@ export function packetBytes(body: readonly unknown[]): Buffer {
   const time = captureTimeUs ?? undefined;
   return slot.subarray(writePacketHeader(slot, payload.length, seq, mediaTime, time, flags));
 }
+
+/** The paths of all fields of an answer; of the items of a list, those of its first. */
+export function fieldsOf(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return fieldsOf(value[0], `${path}[]`);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, field]) => {
+    const inside = fieldsOf(field, `${path}.${name}`);
+    return [`${path}.${name}`, ...inside];
+  });
+}
