@@ -50,6 +50,7 @@ export class Connection {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #unanswered = 0;
+  #answerIsLast = false;
   #ending = false;
   #closed = false;
   #error: ProtocolError | undefined;
@@ -139,6 +140,11 @@ export class Connection {
     this.end();
   }
 
+  /** To be called by a request's handler: its answer is the last that is said and listened to. */
+  endAfterAnswer(): void {
+    this.#answerIsLast = true;
+  }
+
   /** Closes after what was written is out. Idempotent. */
   end(): void {
     if (this.closed) return;
@@ -219,6 +225,7 @@ export class Connection {
   #answer(id: number, error: ProtocolError | null, result: unknown): void {
     if (this.closed) return;
     this.#send({ kind: 'response', id, error: error?.toWire() ?? null, result });
+    if (this.#answerIsLast) this.end();
   }
 
   #onResponse({ id, error, result }: Extract<Message, { kind: 'response' }>): void {

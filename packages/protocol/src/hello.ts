@@ -87,14 +87,9 @@ export function awaitHello(
 ): { handlers: ConnectionHandlers; bind(connection: Connection): void } {
   let connection: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
-  /** What a hello was answered with: whatever came in one piece with it is not looked at. */
-  let refusal: unknown;
-  const refuse = (error: ProtocolError): void => {
-    if (refusal === undefined) connection?.fail(error);
-  };
+  const refuse = (error: ProtocolError): void => connection?.fail(error);
   const handlers: ConnectionHandlers = {
     onRequest(method, params) {
-      if (refusal !== undefined) throw refusal;
       if (method !== 'hello') {
         refuse(helloExpected(`the request ${method}`));
         return null;
@@ -105,9 +100,7 @@ export function awaitHello(
         if (connection) connection.handlers = decided.handlers;
         return decided.reply;
       } catch (error) {
-        refusal = error;
-        // The answer goes out first, then the connection is closed.
-        queueMicrotask(() => connection?.end());
+        connection?.endAfterAnswer();
         throw error;
       }
     },
