@@ -1,5 +1,7 @@
 import { closeSync } from 'node:fs';
 import net from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { until } from '../../test/VirtualCard.js';
 import { socketPair } from '../sys.js';
 import { UnixSocket, type UnixSocketEvents } from './UnixSocket.js';
@@ -206,5 +208,36 @@ describe('packets', () => {
       expect(socket.sendPacket(packet, 0, 300)).toBe(300);
       if (i % 2 === 0) await until(() => read === i * 300);
     }
+  });
+});
+
+describe('a closed Unix socket', () => {
+  /** Runs the collector, which nobody else in these tests can. */
+  function collect(): void {
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+  }
+
+  test('keeps neither its buffer nor what it would call', async () => {
+    const bytesEach = 131_080;
+    const count = 300;
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < count; i++) {
+      const [ours, theirs] = socketPair();
+      const socket: UnixSocket = new UnixSocket(ours, Buffer.allocUnsafeSlow(bytesEach), {
+        onReceived: () => 0,
+        onRoom: () => undefined,
+        onEnd: () => socket.close(),
+        onError: () => undefined,
+      });
+      closeSync(theirs);
+      if (i % 2 === 0) socket.close();
+      await until(() => socket.closed);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    const held = process.memoryUsage().arrayBuffers - before;
+    expect(held).toBeLessThan((count * bytesEach) / 10);
   });
 });

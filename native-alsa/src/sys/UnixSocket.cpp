@@ -149,7 +149,14 @@ Napi::Value UnixSocket::shutdown(const Napi::CallbackInfo& info) {
 Napi::Value UnixSocket::close(const Napi::CallbackInfo& info) {
   const bool open = fd_ >= 0;
   release();
-  if (open) Unref();
+  if (!open) return info.Env().Undefined();
+  // What JavaScript told us to call refers to this object: the two would keep each other for ever,
+  // and the receive buffer with them. A call that is being made has its own hold on the function.
+  onEvent_.Reset();
+  bufferReference_.Reset();
+  buffer_ = nullptr;
+  capacity_ = 0;
+  Unref();
   return info.Env().Undefined();
 }
 
