@@ -420,6 +420,16 @@ describe('a peer that breaks the protocol', () => {
     expect(told.closes[0]).toMatchObject({ code: 'MALFORMED_MESSAGE' });
   });
 
+  test('leaves no timer behind once it is gone', async () => {
+    const told = recorder();
+    const clear = jest.spyOn(globalThis, 'clearTimeout');
+    const { peer } = await rawPeer(told);
+    peer.write(wireBytes('00000001 c1'));
+    await until(() => told.closes.length === 1);
+    expect(clear.mock.calls.some(([timer]) => timer !== undefined)).toBe(true);
+    clear.mockRestore();
+  });
+
   test('by an answer that nobody waits for is ignored', async () => {
     const told = recorder();
     const { peer } = await rawPeer(told);

@@ -51,6 +51,7 @@ export class Connection {
   #nextId = 1;
   #unanswered = 0;
   #answerIsLast = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
   #ending = false;
   #closed = false;
   #error: ProtocolError | undefined;
@@ -150,7 +151,7 @@ export class Connection {
     if (this.closed) return;
     this.#ending = true;
     this.#stream.end();
-    setTimeout(() => this.#stream.destroy(), lingerMs).unref();
+    this.#lingerTimer = setTimeout(() => this.#stream.destroy(), lingerMs).unref();
   }
 
   /** Closes at once. Idempotent. */
@@ -253,6 +254,8 @@ export class Connection {
   #onStreamClose(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // It would keep this connection, and its receive buffer.
+    clearTimeout(this.#lingerTimer);
     for (const pending of this.#pending.values()) {
       clearTimeout(pending.timer);
       pending.reject(this.#closedError());
