@@ -62,6 +62,10 @@ asan: build ## the native tests with AddressSanitizer
 bench: build ## latency, underruns, CPU and memory beside the C yardstick
 	test/bench/run.sh
 
+.PHONY: fuzz
+fuzz: build ## a million messages, good and bad, to a running daemon: [MESSAGES=n] [SEED=n]
+	test/fuzz/run.sh $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: clean
 clean: ## what was built, without npm packages
 	rm -rf dist native-alsa/build native-alsa/build.log packages/*/dist packages/*/*.tsbuildinfo \
