@@ -10,6 +10,8 @@ export const outcomes = {
   waiting: 'waiting for more',
   /** It closed after what was the client's own end. */
   ended: 'ended',
+  /** It closed while this end wrote: Node throws away what it has not read yet. */
+  cutOff: 'closed while sending',
   /** It closed without a word. */
   silent: 'closed without a reason',
   /** There was no connection. */
@@ -27,6 +29,7 @@ export class FuzzClient {
   #finalCode: string | undefined;
   #closed = false;
   #connected = false;
+  #writeFailed = false;
   #wake: () => void = () => undefined;
 
   constructor(path: string) {
@@ -39,7 +42,9 @@ export class FuzzClient {
       this.#socket.end();
       this.#onClosed();
     });
-    this.#socket.on('error', () => undefined);
+    this.#socket.on('error', () => {
+      this.#writeFailed = this.#connected;
+    });
     this.#socket.on('close', () => this.#onClosed());
   }
 
@@ -50,6 +55,7 @@ export class FuzzClient {
   /** How it was closed; to be asked once it is. */
   get outcome(): Outcome {
     if (this.#finalCode) return this.#finalCode;
+    if (this.#writeFailed) return outcomes.cutOff;
     return this.#connected ? outcomes.silent : outcomes.refused;
   }
 
