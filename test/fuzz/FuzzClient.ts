@@ -54,7 +54,9 @@ export class FuzzClient {
 
   /** How it was closed; to be asked once it is. */
   get outcome(): Outcome {
-    if (this.#finalCode) return this.#finalCode;
+    // A hello may have had any id.
+    const told = this.#finalCode ?? this.codes.at(-1);
+    if (told) return told;
     if (this.#writeFailed) return outcomes.cutOff;
     return this.#connected ? outcomes.silent : outcomes.refused;
   }
