@@ -206,9 +206,14 @@ export class InputPipeline implements Pipeline {
     this.#listeners += 1;
     this.#linger.hold();
     this.#device.start();
+    const told = this.#format;
     // The reply to hello is written before the first packet: both are queued in this order.
     setImmediate(() => {
-      if (!connection.closed) this.#sinks.add(connection);
+      if (connection.closed) return;
+      this.#sinks.add(connection);
+      if (this.#format !== told) {
+        connection.notify('format.changed', this.#streamFormat(this.#format));
+      }
     });
     log.info({ client: hello.client }, 'listener connected');
     return {
