@@ -264,6 +264,24 @@ test('an xrun is recovered from in place and counted', async () => {
   expect(player.error).toBeUndefined();
 });
 
+test('what an xrun throws away is silent for its time, so that what follows is in time', async () => {
+  const player = await openPlayback(card.device);
+  const { playback } = player;
+  const endUs = (): number => {
+    const nowUs = monotonicUs();
+    return nowUs + (playback.queuedFrames(nowUs) / 48_000) * 1e6;
+  };
+  for (let i = 0; i < 8; i++) commit(playback, pattern(2_400));
+  await until(() => playback.counters().framesPlayed > 2_400);
+  const before = endUs();
+  await card.control('xrun', 'playback');
+  await until(() => playback.counters().xruns === 1 && playback.counters().streaming === 1);
+  const lateFrames = playback.counters().silenceFrames;
+  expect(lateFrames).toBeGreaterThanOrEqual(0);
+  const laterFrames = ((endUs() - before) * 48_000) / 1e6;
+  expect(Math.abs(laterFrames - lateFrames)).toBeLessThan(480);
+});
+
 test('after an xrun with an empty ring JavaScript is woken', async () => {
   const player = await openPlayback(card.device);
   commit(player.playback, pattern(2_400));

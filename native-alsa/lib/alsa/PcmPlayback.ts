@@ -20,7 +20,7 @@ export type PlaybackSlot = {
 };
 
 export type Playout = {
-  /** the device takes samples */
+  /** the device takes samples, and no stop() is under way */
   streaming: boolean;
   /**
    * unplayed: the ring and the device's buffer, extrapolated from when the thread last looked. It
@@ -30,6 +30,7 @@ export type Playout = {
   queuedFrames: number;
   /** see PlaybackCounters */
   silenceFrames: number;
+  lastProgressUs: number;
 };
 
 export type PlaybackCounters = {
@@ -77,7 +78,12 @@ export class PcmPlayback {
     streaming: 0,
     deviceDelayFrames: 0,
   };
-  readonly #playout: Playout = { streaming: false, queuedFrames: 0, silenceFrames: 0 };
+  readonly #playout: Playout = {
+    streaming: false,
+    queuedFrames: 0,
+    silenceFrames: 0,
+    lastProgressUs: 0,
+  };
   #index = 0;
   #committedFrames = 0;
   #startSilenceFrames: number;
@@ -138,8 +144,10 @@ export class PcmPlayback {
     const { memory, layout } = this.#stream;
     const statistics = memory.statistics(layout.playoutStatisticCount);
     const playout = this.#playout;
-    playout.streaming = statistics[layout.streaming] === 1;
+    const stopped = statistics[layout.stopSeen] !== this.#stopWord;
+    playout.streaming = statistics[layout.streaming] === 1 && !stopped;
     playout.silenceFrames = statistics[layout.silenceFrames]!;
+    playout.lastProgressUs = statistics[layout.lastProgressUs]!;
     playout.queuedFrames = this.#unplayed(statistics, nowUs);
     return playout;
   }

@@ -126,14 +126,20 @@ int PlaybackLoop::begin() {
   consumedFrames_ = 0;
   fillFrames_ = 0;
   const int64_t most = bufferFrames() - std::max<int64_t>(chunkFrames_, device_.periodFrames());
+  // What an xrun threw away before its time stays silent for its time: the stream's margin holds.
+  const int64_t thrownAway = dryAtNs_ == 0 ? 0 : nsToFrames(dryAtNs_ - monotonicNs());
   const int64_t silence =
-      std::clamp<int64_t>(load(StreamMemory::kStartSilenceFrames), 0, std::max<int64_t>(0, most));
+      std::clamp<int64_t>(std::max<int64_t>(load(StreamMemory::kStartSilenceFrames), thrownAway), 0,
+                          std::max<int64_t>(0, most));
   if (const int64_t result = writeSilence(silence); result < 0) return static_cast<int>(result);
   if (const int error = feed(); error < 0) return error;
   if (const int error = device_.start(); error < 0) return error;
   running_ = true;
   atNs_ = monotonicNs();
-  if (dryAtNs_ != 0) statistic(StreamMemory::kSilenceFrames) += silence + framesSince(dryAtNs_);
+  if (dryAtNs_ != 0) {
+    statistic(StreamMemory::kSilenceFrames) +=
+        std::max<int64_t>(0, silence + nsToFrames(atNs_ - dryAtNs_));
+  }
   dryAtNs_ = 0;
   progressNs_ = timeoutNs_ = lookNs_ = atNs_;
   sleepNsMin_ = kSleepNsMin;
@@ -282,10 +288,6 @@ void PlaybackLoop::planSleep() {
   if (quiet_) until = std::max(until, quietFrames());
   const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
-}
-
-int64_t PlaybackLoop::framesSince(int64_t ns) const {
-  return std::max<int64_t>(0, atNs_ - ns) * core_.options.rate / 1'000'000'000;
 }
 
 int64_t PlaybackLoop::ringFrames() const {

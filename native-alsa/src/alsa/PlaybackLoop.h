@@ -40,7 +40,6 @@ class PlaybackLoop final : public DeviceLoop {
   bool ringEmpty() const { return tail_ == head_; }
   void releaseSlot();
   int64_t ringFrames() const;
-  int64_t framesSince(int64_t ns) const;
   int64_t roomFrames() const { return bufferFrames() - fillFrames_; }
   int64_t bufferFrames() const { return static_cast<int64_t>(device_.bufferFrames()); }
   int64_t guardFrames() const;

@@ -44,12 +44,12 @@ class StreamMemory {
     kFillUs,         // playback
     kAdvancing,      // playback: 1 = the device consumes, so kFillFrames may be extrapolated
     kStopSeen,       // playback: kStop as it was carried out last
+    kLastProgressUs,
     kPlayoutStatisticCount,
 
     kWakeups = kPlayoutStatisticCount,  // notifications sent to JavaScript
     kPollRounds,
     kPollTimeouts,
-    kLastProgressUs,
     kXruns,
     kSlotsFilled,        // capture
     kRingFullSlots,      // capture
