@@ -10,9 +10,10 @@ type Options = {
   guardFrames: number;
   lowWaterFrames: number;
   startSilenceFrames: number;
+  framesMax?: number;
 };
 
-/** Longest simulation. */
+/** Longest simulation, where nothing else is said. */
 const framesMax = 30 * 48_000;
 
 /**
@@ -21,11 +22,15 @@ const framesMax = 30 * 48_000;
  */
 export class SimulatedCard {
   onLowWater: () => void = () => undefined;
+  /** How much faster than nominal it plays. */
+  skewPpm = 0;
+  /** It takes nothing: a host that does not listen. */
+  idle = false;
   readonly #options: Options;
   readonly #free: Slot[];
   readonly #ring: Slot[] = [];
   /** Everything that went into the device, a first channel's sample or `silence` a frame. */
-  readonly #line = new Int32Array(framesMax);
+  readonly #line: Int32Array;
   #written = 0;
   #played = 0;
   #nowFrames = 0;
@@ -35,9 +40,12 @@ export class SimulatedCard {
   #silenceFrames = 0;
   #inGap = false;
   #underruns = 0;
+  #owedFrames = 0;
+  #lastProgressUs = 0;
 
   constructor(options: Options) {
     this.#options = options;
+    this.#line = new Int32Array(options.framesMax ?? framesMax);
     this.#free = Array.from({ length: options.slots }, () => ({
       pcm: new Int16Array(options.slotFramesMax * options.channels),
       offsetFrames: 0,
@@ -86,8 +94,31 @@ export class SimulatedCard {
     this.#ended = true;
   }
 
-  playout(): { streaming: boolean; queuedFrames: number; silenceFrames: number } {
+  /** What it holds is thrown away, and that time stays silent. */
+  xrun(): void {
+    const thrownAway = this.#written - this.#played;
+    const silent = Math.max(this.#options.startSilenceFrames, thrownAway);
+    this.#written = this.#played;
+    this.#write(silent);
+    this.#silenceFrames += silent - thrownAway;
+  }
+
+  stop(): void {
+    this.#free.push(...this.#ring.splice(0));
+    this.#written = this.#played;
+    this.#streaming = 0;
+    this.#inGap = false;
+    this.#told = true;
+  }
+
+  playout(): {
+    streaming: boolean;
+    queuedFrames: number;
+    silenceFrames: number;
+    lastProgressUs: number;
+  } {
     return {
+      lastProgressUs: this.#lastProgressUs,
       streaming: this.#streaming === 1,
       queuedFrames: this.queuedFrames(),
       silenceFrames: this.#silenceFrames,
@@ -99,7 +130,12 @@ export class SimulatedCard {
     this.#nowFrames += frames;
     if (this.#streaming === 0) return;
     this.#feed();
-    this.#played = Math.min(this.#played + frames, this.#written);
+    if (this.idle) return;
+    this.#owedFrames += frames * (1 + this.skewPpm / 1e6);
+    const played = Math.floor(this.#owedFrames);
+    this.#owedFrames -= played;
+    this.#lastProgressUs = this.nowUs;
+    this.#played = Math.min(this.#played + played, this.#written);
     this.#feed();
     if (this.#ring.length === 0) this.#runDry();
     if (!this.#told && this.queuedFrames() <= this.#options.lowWaterFrames) {

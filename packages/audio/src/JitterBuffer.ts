@@ -79,6 +79,11 @@ export class JitterBuffer {
     return this.#queuedFrames;
   }
 
+  /** Media time of the first sample that was not given out yet; undefined before a timeline. */
+  get playTime(): number | undefined {
+    return this.#restart ? undefined : this.#playTime;
+  }
+
   /**
    * Takes a copy of the packet.
    *

@@ -11,6 +11,7 @@ const drops = {
   jitter_overflow: 0,
   decode_error: 0,
   playback_ring_full: 0,
+  card_standstill: 0,
 };
 
 const report: PipelineReport = {
@@ -36,6 +37,7 @@ const report: PipelineReport = {
   drops,
   concealedMs: 0,
   trimmedMs: 0,
+  insertedMs: 0,
   underruns: 3,
   xruns: 2,
   latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },

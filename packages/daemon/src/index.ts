@@ -9,4 +9,5 @@ export * from './pipelineChannel.js';
 export * from './prepareRuntimeFolder.js';
 export * from './runPipeline.js';
 export * from './SocketStream.js';
+export * from './standstill.js';
 export * from './version.js';

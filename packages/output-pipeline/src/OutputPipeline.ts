@@ -12,10 +12,12 @@ import {
 import {
   ClientListener,
   DeviceKeeper,
+  hangingCall,
   listenFd,
   type Pipeline,
   type PipelineContext,
   refuseClient,
+  standstillMsMax,
   version,
 } from '@kvm-audio/daemon';
 import { monotonicUs, type Negotiated, PcmPlayback } from '@kvm-audio/native-alsa/alsa';
@@ -33,6 +35,7 @@ import {
   qualityLevels,
   type ReceivedPacket,
   type StreamFormat,
+  type StreamState,
   welcome,
 } from '@kvm-audio/protocol';
 import { Player, type PlayerCounters } from './Player.js';
@@ -64,7 +67,12 @@ export class OutputPipeline implements Pipeline {
   readonly #decoder: OpusDecoder;
   readonly #jitter: JitterBuffer;
   readonly #latency = new LatencyHistogram();
-  readonly #counters: PlayerCounters = { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 };
+  readonly #counters: PlayerCounters = {
+    drops: noDrops(),
+    concealedFrames: 0,
+    trimmedFrames: 0,
+    insertedFrames: 0,
+  };
   #level: QualityLevel;
   #player: Player | undefined;
   #source: Connection | undefined;
@@ -203,6 +211,17 @@ export class OutputPipeline implements Pipeline {
     this.#jitter.reset();
   }
 
+  #isStreaming(nowUs: number): boolean {
+    return nowUs - this.#lastPacketUs < dryMs * 1000;
+  }
+
+  #state(nowUs: number): StreamState {
+    if (!this.#device.device) return this.#device.lostReason === null ? 'starting' : 'no-device';
+    if (!this.#isStreaming(nowUs) || !this.#source) return 'idle';
+    const standsStill = (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax;
+    return standsStill ? 'host-idle' : 'running';
+  }
+
   #format(level: QualityLevel): StreamFormat {
     const { frameMs, application } = this.#context.config.output;
     const format = effectiveFormat({
@@ -236,14 +255,14 @@ export class OutputPipeline implements Pipeline {
   }
 
   report(): PipelineReport {
-    const streaming = monotonicUs() - this.#lastPacketUs < dryMs * 1000;
+    const nowUs = monotonicUs();
+    const streaming = this.#isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     const device = this.#device.device?.counters();
-    const missing = this.#device.lostReason === null ? 'starting' : 'no-device';
-    const state = !device ? missing : streaming && this.#source ? 'running' : 'idle';
+    const hangs = hangingCall(device, nowUs);
     return {
-      state,
-      reason: this.#device.lostReason,
+      state: hangs === null ? this.#state(nowUs) : 'degraded',
+      reason: hangs ?? this.#device.lostReason,
       device: this.#context.config.output.device,
       format: this.#format(this.#level),
       clients: this.#source ? 1 : 0,
@@ -253,6 +272,7 @@ export class OutputPipeline implements Pipeline {
       drops: { ...this.#counters.drops },
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
+      insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),

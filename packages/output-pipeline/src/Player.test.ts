@@ -67,13 +67,21 @@ class ClockDecoder implements OpusDecoder {
   }
 }
 
+/** Nothing dropped, made up, cut or added. */
+const unchanged: PlayerCounters = {
+  drops: noDrops(),
+  concealedFrames: 0,
+  trimmedFrames: 0,
+  insertedFrames: 0,
+};
+
 type Arrival = { atMs: number; packet: AudioPacket };
 
 /** The player between a simulated wire and a simulated card. */
 class Bench {
   readonly card: SimulatedCard;
   readonly decoder = new ClockDecoder();
-  readonly counters: PlayerCounters = { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 };
+  readonly counters: PlayerCounters = { ...unchanged, drops: noDrops() };
   readonly latency = new LatencyHistogram(1e9, 0);
   readonly pool = new FramePool(
     'packets',
@@ -87,8 +95,9 @@ class Bench {
   stalled = false;
   #lowWater = false;
 
-  constructor() {
+  constructor(framesMax?: number) {
     this.card = new SimulatedCard({
+      ...(framesMax === undefined ? {} : { framesMax }),
       slots: 16,
       slotFramesMax: 60 * ms,
       channels: 2,
@@ -179,7 +188,7 @@ describe('a steady stream', () => {
   test.each([2.5, 5, 10, 20])('of %f ms frames is heard whole, nothing made up', (frameMs) => {
     const bench = new Bench();
     bench.run(stream(3_000 / frameMs, frameMs), 1_000 + 3_000);
-    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(bench.counters).toEqual(unchanged);
     expect(bench.card.underruns).toBe(0);
     expect(bench.delays(0, 3_000)).toHaveLength(1);
     expect(bench.count('made up')).toBe(0);
@@ -200,7 +209,7 @@ describe('a steady stream', () => {
     const random = new Random(3);
     const arrivals = stream(200, 20, (seq) => (seq === 0 ? 0 : random.next() * 5));
     bench.run(arrivals, 5_000);
-    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(bench.counters).toEqual(unchanged);
     expect(bench.delays(0, 4_000)).toHaveLength(1);
     bench.assertAllHome();
   });
@@ -211,7 +220,7 @@ describe('a steady stream', () => {
       stream(300, 10, (seq) => (2 - (seq % 3)) * 10),
       4_000,
     );
-    expect(bench.counters).toEqual({ drops: noDrops(), concealedFrames: 0, trimmedFrames: 0 });
+    expect(bench.counters).toEqual(unchanged);
     expect(bench.delays(0, 3_000)).toHaveLength(1);
   });
 
@@ -340,6 +349,172 @@ describe('a stall of 50 ms', () => {
   });
 });
 
+describe('a margin that changes for good', () => {
+  const concealedMs = (bench: Bench): number => bench.counters.concealedFrames / ms;
+  const insertedMs = (bench: Bench): number => bench.counters.insertedFrames / ms;
+
+  test.each([300, -300, 100])(
+    'by a card that is off by %i ppm is corrected now and then, and nothing is made up',
+    (ppm) => {
+      const minutes = 4;
+      const bench = new Bench((minutes * 60 + 5) * mediaRate);
+      bench.card.skewPpm = ppm;
+      bench.run(stream(minutes * 3_000, 20), minutes * 60_000 + 950);
+      const drifted = Math.abs(ppm) * minutes * 0.06;
+      const { insertedFrames, trimmedFrames } = bench.counters;
+      expect((ppm > 0 ? insertedFrames : trimmedFrames) / ms).toBeGreaterThan(drifted - 10);
+      expect((ppm > 0 ? insertedFrames : trimmedFrames) / ms).toBeLessThan(drifted + 10);
+      expect(ppm > 0 ? trimmedFrames : insertedFrames).toBe(0);
+      expect(concealedMs(bench)).toBe(0);
+      expect(bench.drops).toBe(0);
+      expect(bench.card.underruns).toBe(0);
+      bench.assertAllHome();
+    },
+  );
+
+  test('by a card that is off by 300 ppm, with jitter, makes up less than a thousandth', () => {
+    const random = new Random(5);
+    const bench = new Bench(125 * mediaRate);
+    bench.card.skewPpm = 300;
+    bench.run(
+      stream(6_000, 20, () => random.next() * 4),
+      120_950,
+    );
+    expect(concealedMs(bench)).toBeLessThan(120);
+    expect(bench.drops).toBe(0);
+  });
+
+  test.each([5, 10, 20])(
+    'by a source that is 12 ms later from now on is followed once (%f ms frames)',
+    (frameMs) => {
+      const bench = new Bench();
+      const before = 1_000 / frameMs;
+      const arrivals = stream(10_000 / frameMs, frameMs, (seq) => (seq >= before ? 12 : 0));
+      bench.run(arrivals, 2_200);
+      const { concealedFrames, insertedFrames } = bench.counters;
+      expect(insertedFrames / ms).toBeGreaterThanOrEqual(10);
+      expect(insertedFrames / ms).toBeLessThanOrEqual(17);
+      bench.run(
+        arrivals.filter(({ atMs }) => atMs > 2_200),
+        10_950,
+      );
+      expect(bench.counters).toMatchObject({ concealedFrames, insertedFrames, trimmedFrames: 0 });
+      expect(bench.delays(1_400, 9_900)).toHaveLength(1);
+      bench.assertAllHome();
+    },
+  );
+
+  test('by an xrun of the card is made good by it: the stream is as late as before', () => {
+    const bench = new Bench();
+    const arrivals = stream(200, 20);
+    bench.run(arrivals, 2_005);
+    const [delay] = bench.delays(0, 900);
+    bench.card.xrun();
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 2_005),
+      4_950,
+    );
+    expect(bench.counters).toEqual(unchanged);
+    expect(bench.delays(1_100, 3_900)).toEqual([delay]);
+  });
+
+  test('by a source that is late again and again is followed, and kept', () => {
+    const bench = new Bench();
+    bench.run(
+      stream(500, 20, (seq) => (seq % 7 === 3 ? 18 : 0)),
+      10_950,
+    );
+    expect(insertedMs(bench)).toBeGreaterThan(8);
+    expect(insertedMs(bench)).toBeLessThan(25);
+    expect(concealedMs(bench)).toBeLessThan(100);
+    expect(bench.delays(2_500, 9_900)).toHaveLength(1);
+  });
+});
+
+describe('a single late packet', () => {
+  test.each([8, 12, 19])('by %i ms is made up for and not followed', (lateMs) => {
+    const bench = new Bench();
+    bench.run(
+      stream(1_000, 20, (seq) => (seq % 120 === 60 ? lateMs : 0)),
+      20_950,
+    );
+    expect(bench.counters.insertedFrames).toBe(0);
+    expect(bench.counters.trimmedFrames).toBe(0);
+    expect(bench.delays(0, 19_900)).toHaveLength(1);
+  });
+});
+
+test('a copy of each packet, 40 ms later, changes nothing', () => {
+  const bench = new Bench();
+  const arrivals = stream(400, 20);
+  const copies = arrivals.map(({ atMs, packet }) => ({ atMs: atMs + 40, packet }));
+  bench.run(
+    [...arrivals, ...copies].sort((a, b) => a.atMs - b.atMs),
+    8_950,
+  );
+  const { insertedFrames, trimmedFrames, concealedFrames } = bench.counters;
+  expect([insertedFrames, trimmedFrames, concealedFrames]).toEqual([0, 0, 0]);
+  expect(bench.delays(0, 7_900)).toHaveLength(1);
+});
+
+describe('an addition', () => {
+  test('makes no click', () => {
+    const bench = new Bench();
+    const amplitude = 10_000;
+    bench.decoder.real = (time) =>
+      Math.round(amplitude * Math.cos((2 * Math.PI * 440 * time) / mediaRate));
+    bench.card.skewPpm = 1_000;
+    bench.run(stream(1_000, 20), 20_950);
+    expect(bench.counters.insertedFrames).toBeGreaterThan(10 * ms);
+    const heard = bench.card.heard.subarray(targetMs * ms, 19_900 * ms);
+    const steps = heard.subarray(1).map((sample, i) => Math.abs(sample - (heard[i] ?? 0)));
+    const ofTheTone = (amplitude * 2 * Math.PI * 440) / mediaRate;
+    expect(steps.reduce((most, step) => Math.max(most, step), 0)).toBeLessThan(1.1 * ofTheTone);
+  });
+});
+
+describe('a card that stands still', () => {
+  test.each([100, 250, 1_000, 5_000])('for %i ms adds no delay', (standstillMs) => {
+    const bench = new Bench();
+    const arrivals = stream(750, 20);
+    bench.run(arrivals, 2_005);
+    const before = bench.card.queuedFrames();
+    bench.card.idle = true;
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 2_005),
+      2_005 + standstillMs,
+    );
+    bench.card.idle = false;
+    const resumedMs = bench.nowMs;
+    const settledMs = 2_005 + 20 * Math.ceil((standstillMs + 3_000) / 20);
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > resumedMs),
+      settledMs,
+    );
+    expect(Math.abs(bench.card.queuedFrames() - before) / ms).toBeLessThan(8);
+    expect(bench.counters.insertedFrames).toBe(0);
+    bench.player.rest();
+    bench.assertAllHome();
+  });
+
+  test('for long drops what comes, counted, and says for how long', () => {
+    const bench = new Bench();
+    const arrivals = stream(150, 20);
+    bench.run(arrivals, 2_005);
+    expect(bench.player.standstillMs(bench.card.nowUs)).toBeLessThan(1);
+    bench.card.idle = true;
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 2_005),
+      4_000,
+    );
+    expect(bench.player.standstillMs(bench.card.nowUs)).toBeCloseTo(1_995, -1);
+    const { drops } = bench.counters;
+    expect(drops.card_standstill).toBeGreaterThan(80);
+    expect(bench.drops - drops.jitter_overflow).toBe(drops.card_standstill);
+    bench.assertAllHome();
+  });
+});
+
 describe('a start with a backlog', () => {
   const backlog = stream(500, 20, (seq) => Math.max(0, 100 - (seq + 1) * 20));
 
@@ -352,7 +527,7 @@ describe('a start with a backlog', () => {
     const after = bench.delays(9_700, 9_800)[0] ?? 0;
     expect((before - after + clockSize) % clockSize).toBe(bench.counters.trimmedFrames);
     expect(bench.counters.trimmedFrames).toBeGreaterThanOrEqual(70 * ms);
-    expect(bench.counters.trimmedFrames).toBeLessThanOrEqual(80 * ms);
+    expect(bench.counters.trimmedFrames).toBeLessThanOrEqual(83 * ms);
     bench.assertAllHome();
   });
 

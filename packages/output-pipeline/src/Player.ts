@@ -6,7 +6,9 @@ import {
   type PacketSlot,
   type PlayoutStep,
 } from '@kvm-audio/audio';
-import { type DropCounts, mediaRate, type ReceivedPacket } from '@kvm-audio/protocol';
+import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { MarginWatch } from './MarginWatch.js';
+import { changeFramesMin, Splicer } from './Splicer.js';
 
 /** One slot of the PCM ring: `pcm[offsetFrames, offsetFrames + frames)` is played. */
 export type PcmSlot = {
@@ -15,15 +17,25 @@ export type PcmSlot = {
   frames: number;
 };
 
+/** Where playing stands. */
+export type Playout = {
+  /** The card takes samples. */
+  streaming: boolean;
+  /** Unplayed in ring and device. */
+  queuedFrames: number;
+  /** Silence that the card's thread put in because the ring was empty, since the opening. */
+  silenceFrames: number;
+  /** When the card was last seen to move on, 0 = never. */
+  lastProgressUs: number;
+};
+
 /** Where PCM goes: the ring in front of the card, as the alsa addon has it. */
 export interface PcmSink {
   acquire(): PcmSlot | undefined;
   commit(slot: PcmSlot): void;
-  /**
-   * Whether the card takes samples, how many frames are unplayed in ring and device at `nowUs`,
-   * and how much silence the card's thread put in because the ring was empty, since the opening.
-   */
-  playout(nowUs: number): { streaming: boolean; queuedFrames: number; silenceFrames: number };
+  playout(nowUs: number): Playout;
+  /** Drops at once what is queued; the next commit starts anew. */
+  stop(): void;
   endOfStream(): void;
 }
 
@@ -32,6 +44,8 @@ export type PlayerCounters = {
   concealedFrames: number;
   /** Frames that were cut out to get back to the target. */
   trimmedFrames: number;
+  /** Frames that were added to get back to the target. */
+  insertedFrames: number;
 };
 
 export type PlayerOptions = {
@@ -45,17 +59,12 @@ export type PlayerOptions = {
 };
 
 const framesPerMs = mediaRate / 1000;
-/** More than this over the target, for a whole window, is cut out: little at first, then rarely. */
-const excessFrames = { first: 2 * framesPerMs, later: 5 * framesPerMs };
-/** Over how long the margin is watched: shortly after a start, then always. */
-const windowUs = { first: 200_000, later: 1_000_000 };
-const firstWindows = 3;
-/** Cross-fade over a cut. */
-const blendFrames = 5 * framesPerMs;
 /** The longest Opus frame: the ring's slots hold no more, a longer packet is refused. */
 const packetFramesMax = 60 * framesPerMs;
 /** Decoded audio never runs further ahead than this over the target; the rest waits as packets. */
 const aheadFrames = 60 * framesPerMs;
+/** A card that has not moved for so long stands still: nothing waits for it. */
+const standstillUs = 300_000;
 
 /**
  * From packets to PCM, on the timeline of the jitter buffer. A packet that is next in order is
@@ -74,10 +83,15 @@ export class Player {
   #streaming = false;
   #fillFrames = 0;
   #silenceSeen: number;
-  #marginMin = Number.POSITIVE_INFINITY;
-  #windowEndUs = 0;
-  #windows = 0;
-  #blend = false;
+  readonly #margin: MarginWatch;
+  readonly #splicer: Splicer;
+  /** Frames that are still to be added, negative: to be cut out. */
+  #changeFrames = 0;
+  /** What comes behind it is a copy, or a straggler: the margin is not for them. */
+  #newestSeq: number | undefined;
+  /** Since when audio is given to the card: it has nothing to stand still for before. */
+  #givenSinceUs: number | undefined;
+  #standsStill = false;
 
   constructor(
     sink: PcmSink,
@@ -94,6 +108,8 @@ export class Player {
     this.#counters = counters;
     this.#options = options;
     this.#silenceSeen = sink.playout(0).silenceFrames;
+    this.#margin = new MarginWatch(options);
+    this.#splicer = new Splicer(options.channels, packetFramesMax);
   }
 
   onPacket(packet: ReceivedPacket, nowUs: number): void {
@@ -103,9 +119,13 @@ export class Player {
       return;
     }
     this.#look(nowUs);
+    if (this.#isHeldUp()) {
+      this.#counters.drops.card_standstill += 1;
+      return;
+    }
+    this.#watchMargin(packet, nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
-    else this.#watchMargin(frames, nowUs);
     this.#pump(nowUs);
   }
 
@@ -128,18 +148,47 @@ export class Player {
   rest(): void {
     this.#jitter.reset();
     this.#decoder.reset();
+    if (this.#standsStill) this.#sink.stop();
     this.#sink.endOfStream();
-    this.#windows = 0;
-    this.#windowEndUs = 0;
+    this.#splicer.forget();
+    this.#forgetMargin();
+    this.#givenSinceUs = undefined;
+    this.#standsStill = false;
+  }
+
+  /** For how long the card has not moved although it was given audio, in milliseconds. */
+  standstillMs(nowUs: number): number {
+    if (this.#givenSinceUs === undefined) return 0;
+    const { lastProgressUs } = this.#sink.playout(nowUs);
+    return Math.max(0, nowUs - Math.max(lastProgressUs, this.#givenSinceUs)) / 1000;
   }
 
   /** Silence that the card's thread put in is time that has passed for the stream too. */
   #look(nowUs: number): void {
+    const stoodStill = this.#standsStill;
+    this.#standsStill = this.standstillMs(nowUs) * 1000 >= standstillUs;
     const { streaming, queuedFrames, silenceFrames } = this.#sink.playout(nowUs);
     this.#streaming = streaming;
     this.#fillFrames = queuedFrames;
     this.#jitter.skip(silenceFrames - this.#silenceSeen);
     this.#silenceSeen = silenceFrames;
+    if (this.#standsStill !== stoodStill) this.#startAnew();
+  }
+
+  /** Nobody hears what waited for a card that stood still: it begins with what comes next. */
+  #startAnew(): void {
+    this.#jitter.reset();
+    this.#forgetMargin();
+    if (this.#standsStill) return;
+    this.#sink.stop();
+    this.#streaming = false;
+    this.#fillFrames = 0;
+    this.#givenSinceUs = undefined;
+  }
+
+  /** A card that stands still keeps something to play: from that it is seen to move on. */
+  #isHeldUp(): boolean {
+    return this.#standsStill && (this.#streaming || this.#fillFrames > 0);
   }
 
   #pump(nowUs: number): void {
@@ -150,8 +199,10 @@ export class Player {
     }
   }
 
-  #commit(slot: PcmSlot): void {
+  #commit(slot: PcmSlot, nowUs: number): void {
     if (slot.frames === 0) return;
+    this.#splicer.remember(slot.pcm, slot.offsetFrames, slot.frames);
+    this.#givenSinceUs ??= nowUs;
     this.#sink.commit(slot);
     this.#fillFrames += slot.frames;
   }
@@ -159,7 +210,7 @@ export class Player {
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'wait') return false;
-    if (step.action === 'decode' && step.restart) this.#restoreMargin();
+    if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
     const slot = this.#sink.acquire();
     if (!slot) {
       this.#counters.drops.playback_ring_full += 1;
@@ -170,7 +221,7 @@ export class Player {
     slot.offsetFrames = step.trimFrames;
     slot.frames = step.frames - step.trimFrames;
     if (step.action === 'decode') this.#decode(step, slot, nowUs);
-    else this.#conceal(step, slot);
+    else this.#conceal(step, slot, nowUs);
     return true;
   }
 
@@ -183,19 +234,44 @@ export class Player {
       this.#decoder.conceal(step.frames, slot.pcm);
       this.#counters.concealedFrames += step.frames;
     }
-    if (this.#blend && slot.frames > 0) this.#blendCut(slot);
-    this.#blend = false;
     this.#measure(packet, step.trimFrames, nowUs);
     packet.release();
-    this.#commit(slot);
+    if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
+    else this.#commit(slot, nowUs);
   }
 
-  #conceal(step: PlayoutStep, slot: PcmSlot): void {
+  #conceal(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
     if (step.action !== 'fec' || !step.packet || !this.#decodeFec(step.packet, step, slot)) {
       this.#decoder.conceal(step.frames, slot.pcm);
     }
     this.#counters.concealedFrames += slot.frames;
-    this.#commit(slot);
+    this.#commit(slot, nowUs);
+  }
+
+  /** Adds or cuts what is to be added or cut, as far as this piece of audio goes. */
+  #splice(slot: PcmSlot, nowUs: number): void {
+    const splicer = this.#splicer;
+    this.#noteChange(splicer.select(slot.pcm, slot.offsetFrames, slot.frames, this.#changeFrames));
+    const { frames } = splicer;
+    const first = Math.min(frames, packetFramesMax);
+    this.#commitSpliced(slot, 0, first, nowUs);
+    const next = frames > first ? this.#sink.acquire() : undefined;
+    if (next) this.#commitSpliced(next, first, frames - first, nowUs);
+  }
+
+  #commitSpliced(slot: PcmSlot, fromFrame: number, frames: number, nowUs: number): void {
+    slot.offsetFrames = 0;
+    slot.frames = frames;
+    this.#splicer.write(slot.pcm, fromFrame, frames);
+    this.#commit(slot, nowUs);
+  }
+
+  #noteChange(addedFrames: number): void {
+    if (addedFrames > 0) this.#counters.insertedFrames += addedFrames;
+    else this.#counters.trimmedFrames -= addedFrames;
+    const left = this.#changeFrames - addedFrames;
+    const enough = Math.abs(left) < changeFramesMin || left > 0 !== this.#changeFrames > 0;
+    this.#changeFrames = enough ? 0 : left;
   }
 
   /** @returns false where the packet is broken; its own decoding will count that. */
@@ -209,8 +285,9 @@ export class Player {
   }
 
   /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */
-  #restoreMargin(): void {
+  #restoreMargin(nowUs: number): void {
     const { targetFrames, channels } = this.#options;
+    this.#forgetMargin();
     if (!this.#streaming) {
       this.#streaming = true;
       this.#fillFrames = targetFrames;
@@ -222,42 +299,35 @@ export class Player {
     slot.offsetFrames = 0;
     slot.frames = missing;
     slot.pcm.fill(0, 0, missing * channels);
-    this.#commit(slot);
+    this.#commit(slot, nowUs);
   }
 
-  /** The margin is what is unplayed before this packet counts. Too much of it is cut out. */
-  #watchMargin(frames: number, nowUs: number): void {
-    if (!this.#streaming) return;
-    const margin = this.#fillFrames + this.#jitter.queuedFrames - frames;
-    this.#marginMin = Math.min(this.#marginMin, margin);
-    if (this.#windowEndUs === 0) this.#windowEndUs = nowUs + windowUs.first;
-    if (nowUs < this.#windowEndUs) return;
-    const excess = this.#marginMin - this.#options.targetFrames;
-    const cut = Math.min(Math.round(excess), Math.floor(frames / 2));
-    const starting = this.#windows < firstWindows;
-    if (excess > (starting ? excessFrames.first : excessFrames.later)) {
-      this.#jitter.skip(cut);
-      this.#counters.trimmedFrames += cut;
-      this.#blend = true;
-    }
-    this.#windows += 1;
-    this.#marginMin = Number.POSITIVE_INFINITY;
-    this.#windowEndUs = nowUs + (starting ? windowUs.first : windowUs.later);
+  #forgetMargin(): void {
+    this.#margin.begin();
+    this.#changeFrames = 0;
+    this.#newestSeq = undefined;
   }
 
-  /** Fades from what would have been played into what is, so that a cut makes no click. */
-  #blendCut(slot: PcmSlot): void {
-    const { channels } = this.#options;
-    const { pcm, offsetFrames } = slot;
-    const count = Math.min(blendFrames, slot.frames);
-    for (let i = 0; i < count; i++) {
-      const weight = (i + 1) / (count + 1);
-      for (let c = 0; c < channels; c++) {
-        const from = pcm[i * channels + c] ?? 0;
-        const at = (offsetFrames + i) * channels + c;
-        pcm[at] = Math.round(from + ((pcm[at] ?? 0) - from) * weight);
-      }
-    }
+  /**
+   * The margin is the time until the packet's first sample is to be heard. One change at a time:
+   * until it is carried out the margin is not what it will be.
+   */
+  #watchMargin({ seq, mediaTime, flags }: ReceivedPacket, nowUs: number): void {
+    const { playTime } = this.#jitter;
+    if (this.#newestSeq !== undefined && ((seq - this.#newestSeq) | 0) <= 0) return;
+    this.#newestSeq = seq;
+    if (!this.#streaming || playTime === undefined || this.#changeFrames !== 0) return;
+    if (flags & packetFlags.discontinuity) return;
+    const early = mediaTime - playTime;
+    this.#changeFrames = this.#margin.observe(this.#fillFrames + early, nowUs);
+    if (this.#changeFrames > 0) this.#keepMadeUp(Math.min(-early, this.#changeFrames));
+  }
+
+  /** What was made up in the packet's place is a part of what is to be added: it is not late. */
+  #keepMadeUp(frames: number): void {
+    if (frames <= 0) return;
+    this.#jitter.skip(-frames);
+    this.#noteChange(frames);
   }
 
   #measure(packet: PacketSlot, trimFrames: number, nowUs: number): void {

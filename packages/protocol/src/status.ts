@@ -25,6 +25,7 @@ export const dropPlaces = [
   'jitter_overflow',
   'decode_error',
   'playback_ring_full',
+  'card_standstill',
 ] as const;
 export type DropPlace = (typeof dropPlaces)[number];
 export type DropCounts = Record<DropPlace, number>;
@@ -56,6 +57,8 @@ export type PipelineReport = {
   concealedMs: number;
   /** Audio that was cut out to get back to the wanted margin, in milliseconds. */
   trimmedMs: number;
+  /** Audio that was put in to get back to the wanted margin, in milliseconds. */
+  insertedMs: number;
   /** Events in which the playback ring ran dry while audio was expected. */
   underruns: number;
   /** Under- or overruns of the card itself. */

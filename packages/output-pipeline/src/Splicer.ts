@@ -1,0 +1,131 @@
+import { mediaRate } from '@kvm-audio/protocol';
+
+const framesPerMs = mediaRate / 1000;
+/** Audio that was given out and can be repeated. */
+const historyFrames = 50 * framesPerMs;
+/** Cross-fade from one place to another. */
+const blendFrames = 5 * framesPerMs;
+/** How far from the wanted length a better seam is looked for. */
+const searchFrames = { shorter: framesPerMs, longer: 4 * framesPerMs };
+const cutSearchFrames = 2.5 * framesPerMs;
+/** Less than this is not worth a seam. */
+export const changeFramesMin = 2.5 * framesPerMs;
+
+/** The most that is added at once. */
+const addedFramesMax = historyFrames - searchFrames.longer;
+
+/**
+ * Makes audio longer by repeating what was just heard, or shorter by leaving some out, with a
+ * cross-fade where the two sides are most alike. Keeps what was given out last; interleaved PCM.
+ */
+export class Splicer {
+  readonly #channels: number;
+  /** What was given out, then what comes next. */
+  readonly #line: Int16Array;
+  #nextFrames = 0;
+  #shiftFrames = 0;
+
+  constructor(channels: number, framesMax: number) {
+    this.#channels = channels;
+    this.#line = new Int16Array((historyFrames + framesMax) * channels);
+  }
+
+  /** Frames of what select() has made. */
+  get frames(): number {
+    return this.#nextFrames - this.#shiftFrames;
+  }
+
+  /** `pcm[offsetFrames, offsetFrames + frames)` is given out. */
+  remember(pcm: Int16Array, offsetFrames: number, frames: number): void {
+    const kept = Math.min(frames, historyFrames);
+    const line = this.#line;
+    line.copyWithin(0, kept * this.#channels, historyFrames * this.#channels);
+    const from = (offsetFrames + frames - kept) * this.#channels;
+    line.set(
+      pcm.subarray(from, from + kept * this.#channels),
+      (historyFrames - kept) * this.#channels,
+    );
+  }
+
+  forget(): void {
+    this.#line.fill(0);
+  }
+
+  /**
+   * Takes a copy of what comes next and finds the best way to make it longer or shorter.
+   *
+   * @param changeFrames about so much is added, or is cut out where it is negative: at most half.
+   * @returns the frames that are added in fact, negative where they are cut out.
+   */
+  select(pcm: Int16Array, offsetFrames: number, frames: number, changeFrames: number): number {
+    const channels = this.#channels;
+    const from = offsetFrames * channels;
+    this.#line.set(pcm.subarray(from, from + frames * channels), historyFrames * channels);
+    this.#nextFrames = frames;
+    this.#shiftFrames =
+      changeFrames > 0 ? this.#repetition(changeFrames) : this.#cut(-changeFrames);
+    return -this.#shiftFrames;
+  }
+
+  #repetition(wanted: number): number {
+    const length = Math.min(wanted, addedFramesMax);
+    const least = Math.max(1, length - searchFrames.shorter);
+    return -this.#mostAlike(length, least, length + searchFrames.longer, -1);
+  }
+
+  #cut(wanted: number): number {
+    const half = Math.floor(this.#nextFrames / 2);
+    const length = Math.min(wanted, half);
+    const least = Math.max(1, length - cutSearchFrames);
+    return this.#mostAlike(length, least, Math.min(half, length + cutSearchFrames), 1);
+  }
+
+  /** @returns the length in [least, most] that fits best, `wanted` where all are alike. */
+  #mostAlike(wanted: number, least: number, most: number, sign: 1 | -1): number {
+    let best = wanted;
+    let bestDifference = this.#difference(sign * wanted, Number.POSITIVE_INFINITY);
+    for (let length = least; length <= most; length++) {
+      const difference = this.#difference(sign * length, bestDifference);
+      if (difference >= bestDifference) continue;
+      best = length;
+      bestDifference = difference;
+    }
+    return best;
+  }
+
+  /** How unlike both sides of the seam are; it may stop counting at `limit`. */
+  #difference(shift: number, limit: number): number {
+    const line = this.#line;
+    const from = historyFrames * this.#channels;
+    const count = this.#blendFrames(shift) * this.#channels;
+    const other = from + shift * this.#channels;
+    let sum = 0;
+    for (let i = 0; i < count && sum < limit; i++) {
+      const difference = (line[from + i] ?? 0) - (line[other + i] ?? 0);
+      sum += difference * difference;
+    }
+    return sum;
+  }
+
+  #blendFrames(shift: number): number {
+    return Math.min(blendFrames, this.#nextFrames, this.#nextFrames - shift);
+  }
+
+  /** Writes `frames` of what select() made, from `fromFrame` of it on, to the start of `pcm`. */
+  write(pcm: Int16Array, fromFrame: number, frames: number): void {
+    const channels = this.#channels;
+    const line = this.#line;
+    const blend = this.#blendFrames(this.#shiftFrames);
+    const start = historyFrames + fromFrame;
+    const shifted = (start + this.#shiftFrames) * channels;
+    pcm.set(line.subarray(shifted, shifted + frames * channels));
+    for (let frame = fromFrame; frame < Math.min(blend, fromFrame + frames); frame++) {
+      const weight = (frame + 1) / (blend + 1);
+      for (let c = 0; c < channels; c++) {
+        const at = (frame - fromFrame) * channels + c;
+        const straight = line[(historyFrames + frame) * channels + c] ?? 0;
+        pcm[at] = Math.round(straight + ((pcm[at] ?? 0) - straight) * weight);
+      }
+    }
+  }
+}
