@@ -55,11 +55,14 @@ describe('kvm-audiod on bad input', () => {
     expect(code).toBe(66);
   });
 
-  it('names an input device that ALSA does not know, before anybody listens', async () => {
-    const { code, said } = await run('[input]\ndevice = "nosuchcard"\n');
-    expect(said).toBe('kvm-audiod: input.device = "nosuchcard": ALSA knows no such PCM');
-    expect(code).toBe(66);
-  });
+  it.each(['', 'lingerMs = 0\n', 'lingerMs = 5\n'])(
+    'names an input device that ALSA does not know, before anybody listens (%j)',
+    async (more) => {
+      const { code, said } = await run(`[input]\ndevice = "nosuchcard"\n${more}`);
+      expect(said).toBe('kvm-audiod: input.device = "nosuchcard": ALSA knows no such PCM');
+      expect(code).toBe(66);
+    },
+  );
 
   it('names an unknown key and the file', async () => {
     const { code, said } = await run('[input]\nqualty = "low"\n');

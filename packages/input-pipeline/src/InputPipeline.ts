@@ -12,11 +12,13 @@ import {
 import {
   ClientListener,
   DeviceKeeper,
+  hangingCall,
   Linger,
   listenFd,
   type Pipeline,
   type PipelineContext,
   refuseClient,
+  standstillMsMax,
   version,
 } from '@kvm-audio/daemon';
 import {
@@ -40,6 +42,7 @@ import {
   type QualityLevel,
   qualityLevels,
   type StreamFormat,
+  type StreamState,
   sendQueuePacketsMax,
   welcome,
 } from '@kvm-audio/protocol';
@@ -76,6 +79,7 @@ export class InputPipeline implements Pipeline {
   #discontinuity = false;
   #framesReceived = 0;
   #bytes = 0;
+  #openedUs = 0;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
 
@@ -114,13 +118,12 @@ export class InputPipeline implements Pipeline {
       log,
       onHello: (hello, connection) => this.#onHello(hello, connection),
     });
-    this.#linger = new Linger(input.lingerMs, () => void this.#device.stop());
+    this.#linger = new Linger(input.lingerMs, () => this.#rest());
   }
 
   async start(): Promise<void> {
-    // Also without a listener: a device that ALSA does not know is told at the start.
+    // Also without a listener: a device that is unknown, or absent, is told at the start.
     this.#device.start();
-    this.#letGo();
     this.#listener.listen();
   }
 
@@ -238,12 +241,23 @@ export class InputPipeline implements Pipeline {
     this.#letGo();
   }
 
+  get #wanted(): boolean {
+    return this.#listeners > 0 || this.#context.config.input.keepOpen;
+  }
+
   #letGo(): void {
-    if (this.#listeners === 0 && !this.#context.config.input.keepOpen) this.#linger.letGo();
+    if (!this.#wanted) this.#linger.letGo();
+  }
+
+  /** A device that is absent is tried on, so that its state is true; it rests when it has come. */
+  #rest(): void {
+    if (this.#device.device) void this.#device.stop();
   }
 
   #onOpened(device: PcmCapture, negotiated: Negotiated): void {
     const { input } = this.#context.config;
+    this.#openedUs = monotonicUs();
+    this.#letGo();
     this.#discontinuity = true;
     device.setSlotFrames(this.#format.frameMs * framesPerMs);
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
@@ -292,16 +306,23 @@ export class InputPipeline implements Pipeline {
     return { direction: 'input', level, format: this.#streamFormat(this.#formatOf(level)) };
   }
 
+  /** @param lastProgressUs of the device, where it is open. */
+  #state(lastProgressUs: number | undefined): StreamState {
+    if (this.#device.lostReason !== null) return 'no-device';
+    if (!this.#wanted) return 'idle';
+    if (lastProgressUs === undefined) return 'starting';
+    const standstillUs = monotonicUs() - Math.max(lastProgressUs, this.#openedUs);
+    return standstillUs > standstillMsMax * 1000 ? 'no-signal' : 'running';
+  }
+
   report(): PipelineReport {
     this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
-    const wanted = this.#listeners > 0 || this.#context.config.input.keepOpen;
-    const missing = this.#device.lostReason === null ? 'starting' : 'no-device';
-    const state = !wanted ? 'idle' : device ? 'running' : missing;
+    const hangs = hangingCall(device, monotonicUs());
     return {
-      state,
-      reason: this.#device.lostReason,
+      state: hangs === null ? this.#state(device?.lastProgressUs) : 'degraded',
+      reason: hangs ?? this.#device.lostReason,
       device: this.#context.config.input.device,
       format: this.#streamFormat(this.#format),
       clients: this.#sinks.size,

@@ -1,0 +1,107 @@
+import type { Direction } from '@kvm-audio/client';
+import { KnownSound } from '../helpers/KnownSound.js';
+import { SdkBridge } from '../helpers/SdkBridge.js';
+import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
+
+let daemon: TestDaemon;
+let bridge: SdkBridge | undefined;
+let sound: KnownSound | undefined;
+
+async function start(options: TestDaemonOptions = {}): Promise<void> {
+  daemon = await TestDaemon.start(options);
+}
+
+async function hear(): Promise<KnownSound> {
+  sound = new KnownSound(daemon);
+  bridge = new SdkBridge(daemon.runtimeFolder);
+  await sound.hear();
+  return sound;
+}
+
+afterEach(async () => {
+  bridge?.close();
+  await sound?.stop();
+  await daemon?.stop();
+  bridge = undefined;
+  sound = undefined;
+});
+
+async function waitForStream(direction: Direction, state: string) {
+  const status = await daemon.waitForStatus(
+    `${direction} that is ${state}`,
+    (now) => now[direction].stream?.state === state,
+  );
+  return status[direction].stream!;
+}
+
+const cardOf = { output: 'outputCard', input: 'inputCard' } as const;
+
+describe.each([
+  { direction: 'output', fault: 'host-idle', state: 'host-idle' },
+  { direction: 'input', fault: 'no-signal', state: 'no-signal' },
+] as const)('a card with $fault', ({ direction, fault, state }) => {
+  it(`is ${state}, which is no fault, until it goes on`, async () => {
+    await start();
+    const known = await hear();
+    const card = daemon[cardOf[direction]];
+    await waitForStream(direction, 'running');
+    await card.control(fault, 'on');
+    expect((await waitForStream(direction, state)).reason).toBeNull();
+    await card.control(fault, 'off');
+    await waitForStream(direction, 'running');
+    await known.hear();
+    const { restarts, stream } = (await daemon.status())[direction];
+    expect(restarts).toBe(0);
+    expect(stream?.clients).toBe(1);
+  });
+});
+
+describe('an output card that stands still', () => {
+  it.each([['host-idle', 'on'], ['host-idle', 'on', '--eio'], ['suspend']])(
+    'by %s %s %s drops what comes, and is not late afterwards',
+    async (...fault) => {
+      await start();
+      const known = await hear();
+      await daemon.outputCard.control(...(fault as [string, ...string[]]));
+      await daemon.waitForStatus(
+        'two seconds of drops',
+        ({ output }) => (output.stream?.drops.card_standstill ?? 0) > 100,
+      );
+      expect((await daemon.status()).output.stream?.state).toBe('host-idle');
+      const back = fault[0] === 'suspend' ? ['resume'] : ['host-idle', 'off'];
+      await daemon.outputCard.control(...(back as [string, ...string[]]));
+      await waitForStream('output', 'running');
+      await known.hear();
+      const { stream } = (await daemon.status()).output;
+      // Before: the packets that had waited, 200 ms of them, and what the ring held.
+      expect(stream?.latency.p50Ms).toBeLessThan(120);
+    },
+  );
+});
+
+describe.each([
+  ['output', 'outputCard'],
+  ['input', 'inputCard'],
+] as const)('a call on the card of the %s that hangs', (direction, card) => {
+  it('is degraded, with the reason, until it returns', async () => {
+    await start();
+    const known = await hear();
+    await daemon[card].control('hang', 'on');
+    expect((await waitForStream(direction, 'degraded')).reason).toMatch(/hangs/);
+    await daemon[card].control('hang', 'off');
+    expect((await waitForStream(direction, 'running')).reason).toBeNull();
+    await known.hear();
+  });
+});
+
+describe('an input card while nobody listens', () => {
+  it.each([0, 5, 5_000])(
+    'that is absent is no-device, and idle when it came (lingerMs = %i)',
+    async (lingerMs) => {
+      await start({ unplugged: ['input'], config: { input: { lingerMs } } });
+      expect((await waitForStream('input', 'no-device')).reason).toMatch(/No such file/);
+      await daemon.inputCard.control('replug');
+      expect((await waitForStream('input', 'idle')).reason).toBeNull();
+    },
+  );
+});
