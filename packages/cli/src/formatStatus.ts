@@ -1,4 +1,4 @@
-import type { DaemonStatus, PipelineStatus } from '@kvm-audio/client';
+import type { DaemonStatus, PipelineReport, PipelineStatus } from '@kvm-audio/client';
 import { escapeControls } from '@kvm-audio/protocol';
 
 /** Columns as wide as their widest cell; numbers (right) and text (left) aligned. */
@@ -61,39 +61,40 @@ export function formatBitrate(pipeline: PipelineStatus): string {
   return bitrate === undefined ? '-' : `${Math.round(bitrate / 1000)} kbps`;
 }
 
-const heading = [
-  'PIPELINE',
-  'STATE',
-  'PID',
-  'RESTARTS',
-  'LEVEL',
-  'BITRATE',
-  'LATENCY ms p50/p99',
-  'DROPS',
-  'UNDERRUNS',
-  'XRUNS',
-  'CLIENTS',
-  'DEVICE',
-];
-const numericColumns = [2, 3, 5, 6, 7, 8, 9, 10];
-
-function formatRow(pipeline: PipelineStatus): string[] {
-  const { stream } = pipeline;
-  return [
-    pipeline.direction,
-    formatState(pipeline),
-    String(pipeline.pid ?? '-'),
-    String(pipeline.restarts),
-    pipeline.level,
-    formatBitrate(pipeline),
-    formatLatency(pipeline),
-    String(totalDrops(pipeline)),
-    String(stream?.underruns ?? 0),
-    String(stream?.xruns ?? 0),
-    String(stream?.clients ?? 0),
-    escapeControls(stream?.device ?? '-'),
-  ];
+/** Of the audio of a pipeline that reports; a dash where there is none. */
+function formatStream(
+  pipeline: PipelineStatus,
+  format: (stream: PipelineReport) => string | number,
+): string {
+  return pipeline.stream ? String(format(pipeline.stream)) : '-';
 }
+
+/** What is only known where audio is played. */
+function formatPlayed(
+  pipeline: PipelineStatus,
+  format: (stream: PipelineReport) => string | number,
+): string {
+  return pipeline.direction === 'output' ? formatStream(pipeline, format) : '-';
+}
+
+/** The lines of the table: a name, and what it says of a pipeline. */
+const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[] = [
+  ['PIPELINE', ({ direction }) => direction],
+  ['STATE', formatState],
+  ['PID', ({ pid }) => String(pid ?? '-')],
+  ['RESTARTS', ({ restarts }) => String(restarts)],
+  ['LEVEL', ({ level }) => level],
+  ['BITRATE', formatBitrate],
+  ['LATENCY ms p50/p99', formatLatency],
+  ['CONCEALED ms', (pipeline) => formatPlayed(pipeline, ({ concealedMs }) => concealedMs)],
+  ['TRIMMED ms', (pipeline) => formatPlayed(pipeline, ({ trimmedMs }) => trimmedMs)],
+  ['INSERTED ms', (pipeline) => formatPlayed(pipeline, ({ insertedMs }) => insertedMs)],
+  ['UNDERRUNS', (pipeline) => formatPlayed(pipeline, ({ underruns }) => underruns)],
+  ['XRUNS', (pipeline) => formatStream(pipeline, ({ xruns }) => xruns)],
+  ['DROPS', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],
+  ['CLIENTS', (pipeline) => formatStream(pipeline, ({ clients }) => clients)],
+  ['DEVICE', (pipeline) => formatStream(pipeline, ({ device }) => escapeControls(device))],
+];
 
 function formatRemarks(pipeline: PipelineStatus): string[] {
   const remarks: string[] = [];
@@ -112,7 +113,10 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
 export function formatStatus(status: DaemonStatus): string {
   const pipelines = [status.output, status.input];
   const title = `kvm-audiod ${status.version}, pid ${status.pid}, up ${formatDuration(status.uptimeMs)}`;
-  const table = formatTable([heading, ...pipelines.map(formatRow)], numericColumns);
+  const table = formatTable(
+    lines.map(([name, format]) => [name, ...pipelines.map(format)]),
+    [],
+  );
   const remarks = pipelines.flatMap(formatRemarks);
   return [title, '', table, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
 }
