@@ -57,26 +57,28 @@ describe.each([
 });
 
 describe('an output card that stands still', () => {
-  it.each([['host-idle', 'on'], ['host-idle', 'on', '--eio'], ['suspend']])(
-    'by %s %s %s drops what comes, and is not late afterwards',
-    async (...fault) => {
-      await start();
-      const known = await hear();
-      await daemon.outputCard.control(...(fault as [string, ...string[]]));
-      await daemon.waitForStatus(
-        'two seconds of drops',
-        ({ output }) => (output.stream?.drops.card_standstill ?? 0) > 100,
-      );
-      expect((await daemon.status()).output.stream?.state).toBe('host-idle');
-      const back = fault[0] === 'suspend' ? ['resume'] : ['host-idle', 'off'];
-      await daemon.outputCard.control(...(back as [string, ...string[]]));
-      await waitForStream('output', 'running');
-      await known.hear();
-      const { stream } = (await daemon.status()).output;
-      // Before: the packets that had waited, 200 ms of them, and what the ring held.
-      expect(stream?.latency.p50Ms).toBeLessThan(120);
-    },
-  );
+  const control = (line: string) => daemon.outputCard.control(...line.split(' '));
+
+  it.each([
+    { fault: 'host-idle on', back: 'host-idle off' },
+    { fault: 'host-idle on --eio', back: 'host-idle off' },
+    { fault: 'suspend', back: 'resume' },
+  ])('by $fault drops what comes, and is not late afterwards', async ({ fault, back }) => {
+    await start();
+    const known = await hear();
+    await control(fault);
+    await daemon.waitForStatus(
+      'two seconds of drops',
+      ({ output }) => (output.stream?.drops.card_standstill ?? 0) > 100,
+    );
+    expect((await daemon.status()).output.stream?.state).toBe('host-idle');
+    await control(back);
+    await waitForStream('output', 'running');
+    await known.hear();
+    const { stream } = (await daemon.status()).output;
+    // Before: the packets that had waited, 200 ms of them, and what the ring held.
+    expect(stream?.latency.p50Ms).toBeLessThan(120);
+  });
 });
 
 describe.each([
@@ -87,11 +89,21 @@ describe.each([
     await start();
     const known = await hear();
     await daemon[card].control('hang', 'on');
-    expect((await waitForStream(direction, 'degraded')).reason).toMatch(/hangs/);
+    expect((await waitForStream(direction, 'degraded')).reason).toMatch(/has not returned/);
     await daemon[card].control('hang', 'off');
     expect((await waitForStream(direction, 'running')).reason).toBeNull();
     await known.hear();
   });
+});
+
+it('a card that hangs while it is opened is degraded, with the reason', async () => {
+  await start({ unplugged: ['output'] });
+  await waitForStream('output', 'no-device');
+  await daemon.outputCard.control('hang', 'on');
+  await daemon.outputCard.control('replug');
+  expect((await waitForStream('output', 'degraded')).reason).toMatch(/has not opened/);
+  await daemon.outputCard.control('hang', 'off');
+  expect((await waitForStream('output', 'idle')).reason).toBeNull();
 });
 
 describe('an input card while nobody listens', () => {

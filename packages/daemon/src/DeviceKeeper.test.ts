@@ -72,6 +72,17 @@ afterEach(() => {
 });
 
 describe('a device keeper', () => {
+  test('says for how long an opening has had no answer', async () => {
+    const { keeper, devices } = bench();
+    expect(keeper.openingMs).toBe(0);
+    keeper.start();
+    await settle();
+    jest.advanceTimersByTime(2_000);
+    expect(keeper.openingMs).toBe(2_000);
+    devices[0]?.events.opened({ rate: 48_000 });
+    expect(keeper.openingMs).toBe(0);
+  });
+
   test('opens one device, and tells when it is open', async () => {
     const { keeper, devices, owner } = bench();
     keeper.start();

@@ -51,6 +51,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #wanted = false;
   #device: Device | undefined;
   #opened = false;
+  #openingAtMs = 0;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #lostAtMs: number | undefined;
@@ -76,6 +77,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     return this.#lostReason;
   }
 
+  /** For how long it has been waited for an answer to opening the device, 0 = it is not. */
+  get openingMs(): number {
+    return this.#device && !this.#opened ? performance.now() - this.#openingAtMs : 0;
+  }
+
   /** Wants the device open from now on. Idempotent. */
   start(): void {
     if (this.#wanted) return;
@@ -93,6 +99,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
 
   #tryOpen(): void {
     if (!this.#wanted || this.#device) return;
+    this.#openingAtMs = performance.now();
     const device = this.#open({
       opened: (negotiated) => {
         if (this.#device !== device) return;

@@ -4,15 +4,26 @@ export const standstillMsMax = 500;
 /** A call on the card that does not return for so long hangs: it may never return. */
 const callMsMax = 500;
 
+/** Opening a card takes a while on some. */
+const openingMsMax = 3_000;
+
 /**
  * @param counters of the open device, as the alsa addon has them.
+ * @param openingMs for how long its opening has had no answer.
  * @returns what to tell of a call that hangs, null where none does.
  */
 export function hangingCall(
   counters: { inCallSinceUs: number } | undefined,
+  openingMs: number,
   nowUs: number,
 ): string | null {
   const sinceUs = counters?.inCallSinceUs ?? 0;
   const ms = sinceUs === 0 ? 0 : (nowUs - sinceUs) / 1000;
-  return ms > callMsMax ? `a call on the card hangs since ${(ms / 1000).toFixed(1)} s` : null;
+  if (ms > callMsMax) return `a call on the card has not returned for ${inSeconds(ms)}`;
+  if (openingMs <= openingMsMax) return null;
+  return `the card has not opened for ${inSeconds(openingMs)}`;
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -319,7 +319,7 @@ export class InputPipeline implements Pipeline {
     this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
-    const hangs = hangingCall(device, monotonicUs());
+    const hangs = hangingCall(device, this.#device.openingMs, monotonicUs());
     return {
       state: hangs === null ? this.#state(device?.lastProgressUs) : 'degraded',
       reason: hangs ?? this.#device.lostReason,

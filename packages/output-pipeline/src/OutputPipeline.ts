@@ -259,7 +259,7 @@ export class OutputPipeline implements Pipeline {
     const streaming = this.#isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     const device = this.#device.device?.counters();
-    const hangs = hangingCall(device, nowUs);
+    const hangs = hangingCall(device, this.#device.openingMs, nowUs);
     return {
       state: hangs === null ? this.#state(nowUs) : 'degraded',
       reason: hangs ?? this.#device.lostReason,
