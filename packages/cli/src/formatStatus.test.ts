@@ -153,7 +153,7 @@ describe('the status', () => {
 
   test('says so where no report came for two seconds', () => {
     const quiet = { reportAgeMs: 2_149 };
-    expect(formatStatus(status({}, quiet)).split('\n')[6]).toBe(
+    expect(formatStatus(status({}, quiet)).split('\n')).toContain(
       'input: no heartbeat for 2.1 s: these are its last figures',
     );
     expect(formatStatusLine(status(quiet, {}))).toMatch(
