@@ -1,7 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type AudioPacket, Listener, packetFlags, socketPath } from '@kvm-audio/client';
+import {
+  type AudioPacket,
+  Listener,
+  packetFlags,
+  type SourceFeedback,
+  socketPath,
+  Talker,
+} from '@kvm-audio/client';
 import { KnownSound } from '../helpers/KnownSound.js';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
@@ -115,6 +122,39 @@ describe('with a running daemon', () => {
       env: daemon.env,
     });
     expect(JSON.parse(stdout)).toEqual({ thrown: 1, connections: 1 });
+  });
+
+  it('a talker is told each second how its packets arrive, and clients’ own figures are shown', async () => {
+    const client = 'test';
+    const listener = new Listener({ path: socketPath(daemon.runtimeFolder, 'input'), client });
+    const talker = new Talker({ path: socketPath(daemon.runtimeFolder, 'output'), client });
+    const told: SourceFeedback[] = [];
+    talker.on('feedback', (feedback) => told.push(feedback));
+    let count = 0;
+    // Each tenth packet is lost.
+    listener.on('packet', (packet) => {
+      count += 1;
+      if (count % 10 !== 0) talker.send(packet);
+    });
+    const stats = { framesReceived: 7, lossPercent: 0.5, jitterMs: 3, bufferMs: 40 };
+    try {
+      await waitFor('feedback', () =>
+        told.some(
+          ({ lossPercent, playoutDelayMs }) =>
+            lossPercent > 5 && lossPercent < 20 && playoutDelayMs > 0,
+        ),
+      );
+      listener.reportStats(stats);
+      const status = await daemon.waitForStatus(
+        'figures of the client',
+        ({ input }) => input.stream?.clientFigures.length === 1,
+      );
+      expect(status.input.stream?.clientFigures).toEqual([{ client, ...stats }]);
+    } finally {
+      listener.close();
+      talker.close();
+    }
+    await daemon.waitForStatus('no figures', ({ input }) => !input.stream?.clientFigures.length);
   });
 
   it('a listener’s stream goes on over the death of the input pipeline', async () => {

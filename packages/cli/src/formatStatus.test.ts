@@ -41,6 +41,7 @@ const report: PipelineReport = {
   underruns: 3,
   xruns: 2,
   latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },
+  clientFigures: [],
 };
 
 function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
@@ -149,6 +150,14 @@ describe('the status', () => {
     const text = formatStatus(status({ stream: odd, lastExit: '\x9b' }, {}));
     expect(text).toContain('hw:\\u001b[2J');
     expect(text).toContain('output: two\\u000alines\noutput: last end: \\u009b');
+  });
+
+  test('shows what clients say of themselves', () => {
+    const figures = { framesReceived: 9, lossPercent: 0.25, jitterMs: 3.14, bufferMs: 40 };
+    const stream = { ...report, clientFigures: [{ client: 'kvm', ...figures }] };
+    expect(formatStatus(status({}, { stream })).split('\n')).toContain(
+      'input: kvm says: loss 0.3 %, jitter 3.1 ms, buffer 40 ms',
+    );
   });
 
   test('says so where no report came for two seconds', () => {

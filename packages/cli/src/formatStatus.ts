@@ -96,6 +96,10 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['DEVICE', (pipeline) => formatStream(pipeline, ({ device }) => escapeControls(device))],
 ];
 
+function round(value: number): number {
+  return Math.round(10 * value) / 10;
+}
+
 function formatRemarks(pipeline: PipelineStatus): string[] {
   const remarks: string[] = [];
   const { direction, stream, lastExit, retryAfterMs } = pipeline;
@@ -106,6 +110,10 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
   const drops = Object.entries(stream?.drops ?? {}).filter(([, count]) => count > 0);
   for (const [place, count] of drops) remarks.push(`${direction}: dropped at ${place}: ${count}`);
+  for (const { client, lossPercent, jitterMs, bufferMs } of stream?.clientFigures ?? []) {
+    const figures = `loss ${round(lossPercent)} %, jitter ${round(jitterMs)} ms`;
+    remarks.push(`${direction}: ${client} says: ${figures}, buffer ${round(bufferMs)} ms`);
+  }
   return remarks.map(escapeControls);
 }
 

@@ -1,4 +1,5 @@
 export * from './access.js';
+export * from './ClientFigures.js';
 export * from './ClientListener.js';
 export type { Config } from './config/schema.js';
 export * from './DeviceKeeper.js';

@@ -10,6 +10,7 @@ import {
   toStreamFormat,
 } from '@kvm-audio/audio';
 import {
+  ClientFigures,
   ClientListener,
   DeviceKeeper,
   hangingCall,
@@ -66,6 +67,7 @@ export class InputPipeline implements Pipeline {
   readonly #pool: BufferPool;
   readonly #listener: ClientListener;
   readonly #sinks = new SinkSet();
+  readonly #figures = new ClientFigures();
   readonly #device: DeviceKeeper<PcmCapture, Negotiated>;
   readonly #linger: Linger;
   readonly #latency = new LatencyHistogram();
@@ -225,7 +227,8 @@ export class InputPipeline implements Pipeline {
         onRequest: (method) => {
           throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
         },
-        onNotification: () => undefined,
+        onNotification: (method, params) =>
+          this.#figures.onNotification(connection, hello.client, method, params),
         onPacket: () =>
           connection.fail(new ProtocolError('ROLE_REFUSED', 'a sink does not send audio')),
         onClose: (error) => this.#onSinkGone(connection, hello.client, error),
@@ -235,6 +238,7 @@ export class InputPipeline implements Pipeline {
 
   #onSinkGone(connection: Connection, client: string, error: ProtocolError | undefined): void {
     this.#sinks.remove(connection);
+    this.#figures.forget(connection);
     const why = error && { code: error.code, reason: error.message };
     this.#context.log.info({ client, ...why }, 'listener gone');
     this.#listeners -= 1;
@@ -340,6 +344,7 @@ export class InputPipeline implements Pipeline {
       underruns: 0,
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary('capture'),
+      clientFigures: this.#figures.list(),
     };
   }
 }

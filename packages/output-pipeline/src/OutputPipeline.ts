@@ -10,6 +10,7 @@ import {
   toStreamFormat,
 } from '@kvm-audio/audio';
 import {
+  ClientFigures,
   ClientListener,
   DeviceKeeper,
   hangingCall,
@@ -34,10 +35,12 @@ import {
   type QualityLevel,
   qualityLevels,
   type ReceivedPacket,
+  type SourceFeedback,
   type StreamFormat,
   type StreamState,
   welcome,
 } from '@kvm-audio/protocol';
+import { ArrivalMeter } from './ArrivalMeter.js';
 import { Player, type PlayerCounters } from './Player.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -75,7 +78,11 @@ export class OutputPipeline implements Pipeline {
   };
   #level: QualityLevel;
   #player: Player | undefined;
+  readonly #figures = new ClientFigures();
   #source: Connection | undefined;
+  #arrivals = new ArrivalMeter();
+  /** `late_packet` when the source was told last. */
+  #lateTold = 0;
   #framesReceived = 0;
   #bytes = 0;
   #lastPacketUs = 0;
@@ -152,6 +159,7 @@ export class OutputPipeline implements Pipeline {
     }
     if (this.#source) this.#replaceSource(this.#source, hello.client);
     this.#source = connection;
+    this.#arrivals = new ArrivalMeter();
     this.#context.log.info({ client: hello.client }, 'source connected');
     return {
       reply: welcome({ name: 'kvm-audio output', version }, this.#format(this.#level)),
@@ -159,7 +167,8 @@ export class OutputPipeline implements Pipeline {
         onRequest: (method) => {
           throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
         },
-        onNotification: () => undefined,
+        onNotification: (method, params) =>
+          this.#figures.onNotification(connection, hello.client, method, params),
         onPacket: (packet) => {
           if (this.#source === connection) this.#onPacket(packet);
         },
@@ -181,10 +190,23 @@ export class OutputPipeline implements Pipeline {
     this.#bytes += packet.payloadBytes;
     this.#lastPacketUs = nowUs;
     this.#fromCapture = packet.captureTimeUs !== undefined;
+    this.#arrivals.onPacket(packet, nowUs);
     this.#player?.onPacket(packet, nowUs);
   }
 
+  /** Once a second while it sends: for its bitrate and its FEC. */
+  #tellSource(nowUs: number): void {
+    const { late_packet: late } = this.#counters.drops;
+    const feedback: SourceFeedback = {
+      ...this.#arrivals.take(late - this.#lateTold),
+      playoutDelayMs: this.#player?.queuedMs(nowUs) ?? 0,
+    };
+    this.#lateTold = late;
+    this.#source?.notify('source.feedback', feedback);
+  }
+
   #onSourceGone(connection: Connection, error: ProtocolError | undefined): void {
+    this.#figures.forget(connection);
     if (this.#source !== connection) return;
     this.#source = undefined;
     this.#player?.end(monotonicUs());
@@ -258,6 +280,7 @@ export class OutputPipeline implements Pipeline {
     const nowUs = monotonicUs();
     const streaming = this.#isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
+    if (streaming && this.#source) this.#tellSource(nowUs);
     const device = this.#device.device?.counters();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
     return {
@@ -276,6 +299,7 @@ export class OutputPipeline implements Pipeline {
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),
+      clientFigures: this.#figures.list(),
     };
   }
 }

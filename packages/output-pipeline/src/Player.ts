@@ -129,6 +129,12 @@ export class Player {
     this.#pump(nowUs);
   }
 
+  /** Audio between the socket and the card's output, in milliseconds. */
+  queuedMs(nowUs: number): number {
+    const { queuedFrames } = this.#sink.playout(nowUs);
+    return (queuedFrames + this.#jitter.queuedFrames) / framesPerMs;
+  }
+
   onLowWater(nowUs: number): void {
     this.#look(nowUs);
     this.#pump(nowUs);

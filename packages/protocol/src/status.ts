@@ -1,4 +1,5 @@
 import type { Direction, QualityLevel, StreamFormat } from './format.js';
+import type { ClientStats } from './notices.js';
 
 /** State of a pipeline's process, as the supervisor sees it. */
 export type ProcessState = 'stopped' | 'starting' | 'running' | 'backoff' | 'failed' | 'stopping';
@@ -41,6 +42,9 @@ export type LatencySummary = {
   from: 'capture' | 'arrival';
 };
 
+/** What a client told of itself, with the name that it gave in its hello. */
+export type ClientReport = { client: string } & ClientStats;
+
 /** What a pipeline tells the supervisor with each heartbeat. Counters count since its start. */
 export type PipelineReport = {
   state: StreamState;
@@ -68,6 +72,8 @@ export type PipelineReport = {
    * frame's first sample until it was handed to the sockets.
    */
   latency: LatencySummary;
+  /** What clients told of themselves: the newest of each that did. */
+  clientFigures: ClientReport[];
 };
 
 export type PipelineStatus = {
