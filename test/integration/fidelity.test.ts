@@ -15,6 +15,7 @@ jest.setTimeout(300_000);
 const backends = ['native', 'wasm'] as const;
 type Backend = (typeof backends)[number];
 const profiles = ['program', 'microphone'] as const;
+type Profile = (typeof profiles)[number];
 /** A machine that stalls makes real gaps. Such a take says nothing about fidelity. */
 const takesMax = 3;
 const material = makeMaterial();
@@ -91,22 +92,24 @@ class Studio {
 
 /** Takes of all levels, one after the other on one daemon, each set while it streams. */
 class Session {
-  readonly profile: (typeof profiles)[number];
+  readonly profile: Profile;
+  readonly backend: Backend;
   readonly #studio: Studio;
   readonly #heard = new Map<QualityLevel, Promise<Comparison>>();
 
-  private constructor(profile: (typeof profiles)[number], studio: Studio) {
+  private constructor(profile: Profile, backend: Backend, studio: Studio) {
     this.profile = profile;
+    this.backend = backend;
     this.#studio = studio;
   }
 
-  static async open(profile: (typeof profiles)[number], backend: Backend): Promise<Session> {
+  static async open(profile: Profile, backend: Backend): Promise<Session> {
     // This is about fidelity, not latency: a busy machine is given time.
     const output = { targetMs: 80, bufferMs: 200 };
     const input = { profile, quality: levels[0]! };
     const daemon = await TestDaemon.start({ config: { input, output, codec: { backend } } });
     await daemon.bridge();
-    const session = new Session(profile, new Studio(daemon));
+    const session = new Session(profile, backend, new Studio(daemon));
     session.#takeAll();
     return session;
   }
@@ -139,20 +142,28 @@ class Session {
   }
 }
 
-describe.each(backends)('what is played is heard again (%s codec)', (backend) => {
-  // Both profiles at a time: a take is mostly waiting.
+describe('what is played is heard again', () => {
+  // All at a time: a take is mostly waiting.
   let sessions: Session[];
 
   beforeAll(async () => {
-    sessions = await Promise.all(profiles.map((profile) => Session.open(profile, backend)));
+    sessions = await Promise.all(
+      backends.flatMap((backend) => profiles.map((profile) => Session.open(profile, backend))),
+    );
   });
 
   afterAll(() => Promise.all((sessions ?? []).map((session) => session.close())));
 
-  test.each(levels.flatMap((level) => profiles.map((profile) => ({ level, profile }))))(
-    'at $level as $profile, set while it streams',
-    async ({ level, profile }) => {
-      const session = sessions.find((each) => each.profile === profile)!;
+  const takes = backends.flatMap((backend) =>
+    levels.flatMap((level) => profiles.map((profile) => ({ backend, level, profile }))),
+  );
+
+  test.each(takes)(
+    'at $level as $profile with the $backend codec, set while it streams',
+    async ({ backend, level, profile }) => {
+      const session = sessions.find(
+        (each) => each.profile === profile && each.backend === backend,
+      )!;
       const { correlation, correlationMin, faults, movedFrames } = await session.heard(level);
       expect({ faults, movedFrames }).toEqual({ faults: [], movedFrames: expect.closeTo(0, -1) });
       expect(correlation).toBeGreaterThanOrEqual(correlationMin);

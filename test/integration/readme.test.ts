@@ -33,7 +33,8 @@ describe('what the README says to type', () => {
     const shell = new TestProcess('bash', 'bash', ['-c', script], env);
     try {
       const { code } = await shell.ended;
-      expect(shell.output).toMatch(/^output +\S+ +\d+ +0 +medium/m);
+      expect(shell.output).toMatch(/^PIPELINE +output +input *$/m);
+      expect(shell.output).toMatch(/^RESTARTS +0 +0 *$/m);
       expect(shell.output).toMatch(/^input +high +128/m);
       expect(shell.output).toMatch(/^output connected$/m);
       expect(shell.output).not.toMatch(/kvm-audioctl: /);
