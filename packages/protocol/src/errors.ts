@@ -18,7 +18,6 @@ export const errorCodes = [
   'SLOW_CONSUMER',
   'TOO_MANY_CLIENTS',
   'TOO_MANY_REQUESTS',
-  'UNKNOWN_LEVEL',
   'UNKNOWN_METHOD',
 ] as const;
 
