@@ -38,6 +38,8 @@ const report: PipelineReport = {
   concealedMs: 25,
   trimmedMs: 5,
   insertedMs: 12,
+  driftPpm: 123.4,
+  correctionPpm: 120,
   underruns: 3,
   xruns: 2,
   latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },
@@ -104,6 +106,7 @@ describe('the status', () => {
         'CONCEALED ms        25             -',
         'TRIMMED ms          5              -',
         'INSERTED ms         12             -',
+        'DRIFT ppm           +123           -',
         'UNDERRUNS           3              -',
         'XRUNS               2              2',
         'DROPS               0              0',
@@ -122,7 +125,7 @@ describe('the status', () => {
       '-',
       '10',
       'medium',
-      ...Array(10).fill('-'),
+      ...Array(11).fill('-'),
     ]);
   });
 
@@ -136,7 +139,7 @@ describe('the status', () => {
       stream: null,
     } as const;
     const text = formatStatus(status({ stream: degraded }, dead));
-    expect(text.split('\n').slice(17)).toEqual([
+    expect(text.split('\n').slice(18)).toEqual([
       '',
       'output: no such device',
       'output: dropped at late_packet: 4',

@@ -77,6 +77,13 @@ function formatPlayed(
   return pipeline.direction === 'output' ? formatStream(pipeline, format) : '-';
 }
 
+/** Of the source's clock against the card's; a dash while nobody knows. */
+function formatDrift({ driftPpm }: PipelineReport): string {
+  if (driftPpm === null) return '-';
+  const ppm = Math.round(driftPpm);
+  return ppm > 0 ? `+${ppm}` : String(ppm);
+}
+
 /** The lines of the table: a name, and what it says of a pipeline. */
 const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[] = [
   ['PIPELINE', ({ direction }) => direction],
@@ -89,6 +96,7 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['CONCEALED ms', (pipeline) => formatPlayed(pipeline, ({ concealedMs }) => concealedMs)],
   ['TRIMMED ms', (pipeline) => formatPlayed(pipeline, ({ trimmedMs }) => trimmedMs)],
   ['INSERTED ms', (pipeline) => formatPlayed(pipeline, ({ insertedMs }) => insertedMs)],
+  ['DRIFT ppm', (pipeline) => formatPlayed(pipeline, formatDrift)],
   ['UNDERRUNS', (pipeline) => formatPlayed(pipeline, ({ underruns }) => underruns)],
   ['XRUNS', (pipeline) => formatStream(pipeline, ({ xruns }) => xruns)],
   ['DROPS', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],

@@ -341,6 +341,8 @@ export class InputPipeline implements Pipeline {
       concealedMs: 0,
       trimmedMs: 0,
       insertedMs: 0,
+      driftPpm: null,
+      correctionPpm: 0,
       underruns: 0,
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary('capture'),

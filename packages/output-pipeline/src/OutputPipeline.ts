@@ -21,7 +21,7 @@ import {
   standstillMsMax,
   version,
 } from '@kvm-audio/daemon';
-import { monotonicUs, type Negotiated, PcmPlayback } from '@kvm-audio/native-alsa/alsa';
+import { monotonicUs, type Negotiated, PcmPlayback, Resampler } from '@kvm-audio/native-alsa/alsa';
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import {
   type Connection,
@@ -69,6 +69,7 @@ export class OutputPipeline implements Pipeline {
   readonly #device: DeviceKeeper<PcmPlayback, Negotiated>;
   readonly #decoder: OpusDecoder;
   readonly #jitter: JitterBuffer;
+  readonly #resampler: Resampler;
   readonly #latency = new LatencyHistogram();
   readonly #counters: PlayerCounters = {
     drops: noDrops(),
@@ -112,6 +113,11 @@ export class OutputPipeline implements Pipeline {
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
     this.#decoder = this.#codec.createDecoder(output.channels === 1 ? 1 : 2);
+    this.#resampler = new Resampler({
+      channels: output.channels,
+      inputRate: mediaRate,
+      outputRate: mediaRate,
+    });
     this.#device = new DeviceKeeper(
       (events) =>
         new PcmPlayback(
@@ -150,6 +156,7 @@ export class OutputPipeline implements Pipeline {
     await this.#device.stop();
     this.#jitter.reset();
     this.#decoder.close();
+    this.#resampler.close();
     this.#pool.assertAllHome();
   }
 
@@ -217,12 +224,20 @@ export class OutputPipeline implements Pipeline {
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
-    this.#player = new Player(device, this.#decoder, this.#jitter, this.#latency, this.#counters, {
-      channels: output.channels,
-      targetFrames: Math.round(output.targetMs * framesPerMs),
-      lowWaterFrames: lowWaterMs * framesPerMs,
-      lookaheadSamples,
-    });
+    this.#player = new Player(
+      device,
+      this.#decoder,
+      this.#resampler,
+      this.#jitter,
+      this.#latency,
+      this.#counters,
+      {
+        channels: output.channels,
+        targetFrames: Math.round(output.targetMs * framesPerMs),
+        lowWaterFrames: lowWaterMs * framesPerMs,
+        lookaheadSamples,
+      },
+    );
   }
 
   #onClosing(device: PcmPlayback): void {
@@ -296,6 +311,8 @@ export class OutputPipeline implements Pipeline {
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),
+      driftPpm: this.#player?.driftPpm ?? null,
+      correctionPpm: this.#player?.correctionPpm ?? 0,
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),

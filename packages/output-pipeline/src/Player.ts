@@ -7,37 +7,11 @@ import {
   type PlayoutStep,
 } from '@kvm-audio/audio';
 import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { DriftController } from './DriftController.js';
 import { MarginWatch } from './MarginWatch.js';
-import { changeFramesMin, Splicer } from './Splicer.js';
-
-/** One slot of the PCM ring: `pcm[offsetFrames, offsetFrames + frames)` is played. */
-export type PcmSlot = {
-  readonly pcm: Int16Array;
-  offsetFrames: number;
-  frames: number;
-};
-
-/** Where playing stands. */
-export type Playout = {
-  /** The card takes samples. */
-  streaming: boolean;
-  /** Unplayed in ring and device. */
-  queuedFrames: number;
-  /** Silence that the card's thread put in because the ring was empty, since the opening. */
-  silenceFrames: number;
-  /** When the card was last seen to move on, 0 = never. */
-  lastProgressUs: number;
-};
-
-/** Where PCM goes: the ring in front of the card, as the alsa addon has it. */
-export interface PcmSink {
-  acquire(): PcmSlot | undefined;
-  commit(slot: PcmSlot): void;
-  playout(nowUs: number): Playout;
-  /** Drops at once what is queued; the next commit starts anew. */
-  stop(): void;
-  endOfStream(): void;
-}
+import { type PcmSink, type PcmSlot, PlayoutWriter } from './PlayoutWriter.js';
+import type { VariableResampler } from './RateMatcher.js';
+import { changeFramesMin } from './Splicer.js';
 
 export type PlayerCounters = {
   drops: DropCounts;
@@ -65,6 +39,8 @@ const packetFramesMax = 60 * framesPerMs;
 const aheadFrames = 60 * framesPerMs;
 /** A card that has not moved for so long stands still: nothing waits for it. */
 const standstillUs = 300_000;
+/** More delay than this at once is cut out; less goes by the pace, in some ten seconds. */
+const shiftFramesMax = 20 * framesPerMs;
 
 /**
  * From packets to PCM, on the timeline of the jitter buffer. A packet that is next in order is
@@ -84,7 +60,8 @@ export class Player {
   #fillFrames = 0;
   #silenceSeen: number;
   readonly #margin: MarginWatch;
-  readonly #splicer: Splicer;
+  readonly #drift = new DriftController();
+  readonly #writer: PlayoutWriter;
   /** Frames that are still to be added, negative: to be cut out. */
   #changeFrames = 0;
   /** What comes behind it is a copy, or a straggler: the margin is not for them. */
@@ -96,6 +73,7 @@ export class Player {
   constructor(
     sink: PcmSink,
     decoder: OpusDecoder,
+    resampler: VariableResampler,
     jitter: JitterBuffer,
     latency: LatencyHistogram,
     counters: PlayerCounters,
@@ -109,7 +87,19 @@ export class Player {
     this.#options = options;
     this.#silenceSeen = sink.playout(0).silenceFrames;
     this.#margin = new MarginWatch(options);
-    this.#splicer = new Splicer(options.channels, packetFramesMax);
+    this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
+      counters.drops.playback_ring_full += 1;
+    });
+  }
+
+  /** See DriftController. */
+  get driftPpm(): number | undefined {
+    return this.#drift.driftPpm;
+  }
+
+  /** By so much the stream is played faster than the card's own pace. */
+  get correctionPpm(): number {
+    return this.#drift.correctionPpm;
   }
 
   onPacket(packet: ReceivedPacket, nowUs: number): void {
@@ -156,8 +146,9 @@ export class Player {
     this.#decoder.reset();
     if (this.#standsStill) this.#sink.stop();
     this.#sink.endOfStream();
-    this.#splicer.forget();
+    this.#writer.forget();
     this.#forgetMargin();
+    this.#drift.begin();
     this.#givenSinceUs = undefined;
     this.#standsStill = false;
   }
@@ -187,6 +178,7 @@ export class Player {
     this.#forgetMargin();
     if (this.#standsStill) return;
     this.#sink.stop();
+    this.#writer.forget();
     this.#streaming = false;
     this.#fillFrames = 0;
     this.#givenSinceUs = undefined;
@@ -199,7 +191,7 @@ export class Player {
 
   #pump(nowUs: number): void {
     const { targetFrames, lowWaterFrames } = this.#options;
-    while (this.#fillFrames <= targetFrames + aheadFrames && this.#sink.acquire()) {
+    while (this.#fillFrames <= targetFrames + aheadFrames && this.#writer.acquire()) {
       const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
@@ -207,17 +199,15 @@ export class Player {
 
   #commit(slot: PcmSlot, nowUs: number): void {
     if (slot.frames === 0) return;
-    this.#splicer.remember(slot.pcm, slot.offsetFrames, slot.frames);
     this.#givenSinceUs ??= nowUs;
-    this.#sink.commit(slot);
-    this.#fillFrames += slot.frames;
+    this.#fillFrames += this.#writer.commit(slot);
   }
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'wait') return false;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
-    const slot = this.#sink.acquire();
+    const slot = this.#writer.acquire();
     if (!slot) {
       this.#counters.drops.playback_ring_full += 1;
       // The packet that redundancy is taken from stays in the jitter buffer.
@@ -256,20 +246,10 @@ export class Player {
 
   /** Adds or cuts what is to be added or cut, as far as this piece of audio goes. */
   #splice(slot: PcmSlot, nowUs: number): void {
-    const splicer = this.#splicer;
-    this.#noteChange(splicer.select(slot.pcm, slot.offsetFrames, slot.frames, this.#changeFrames));
-    const { frames } = splicer;
-    const first = Math.min(frames, packetFramesMax);
-    this.#commitSpliced(slot, 0, first, nowUs);
-    const next = frames > first ? this.#sink.acquire() : undefined;
-    if (next) this.#commitSpliced(next, first, frames - first, nowUs);
-  }
-
-  #commitSpliced(slot: PcmSlot, fromFrame: number, frames: number, nowUs: number): void {
-    slot.offsetFrames = 0;
-    slot.frames = frames;
-    this.#splicer.write(slot.pcm, fromFrame, frames);
-    this.#commit(slot, nowUs);
+    this.#givenSinceUs ??= nowUs;
+    const { added, committed } = this.#writer.splice(slot, this.#changeFrames);
+    this.#fillFrames += committed;
+    this.#noteChange(added);
   }
 
   #noteChange(addedFrames: number): void {
@@ -300,7 +280,7 @@ export class Player {
       return;
     }
     const missing = Math.round(targetFrames - this.#fillFrames);
-    const slot = missing > 0 ? this.#sink.acquire() : undefined;
+    const slot = missing > 0 ? this.#writer.acquire() : undefined;
     if (!slot) return;
     slot.offsetFrames = 0;
     slot.frames = missing;
@@ -310,6 +290,7 @@ export class Player {
 
   #forgetMargin(): void {
     this.#margin.begin();
+    this.#drift.step();
     this.#changeFrames = 0;
     this.#newestSeq = undefined;
   }
@@ -325,8 +306,21 @@ export class Player {
     if (!this.#streaming || playTime === undefined || this.#changeFrames !== 0) return;
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
-    this.#changeFrames = this.#margin.observe(this.#fillFrames + early, nowUs);
-    if (this.#changeFrames > 0) this.#keepMadeUp(Math.min(-early, this.#changeFrames));
+    const marginFrames = this.#fillFrames + early;
+    const change = this.#changeFor(marginFrames, nowUs);
+    this.#changeFrames = change;
+    if (change > 0) this.#keepMadeUp(Math.min(-early, change));
+    if (change !== 0) this.#drift.step();
+    else this.#drift.observe(marginFrames, nowUs);
+    this.#writer.steer(this.#drift.correctionPpm);
+  }
+
+  /** @returns the frames to put in or cut out; what is little too much goes by the pace instead. */
+  #changeFor(marginFrames: number, nowUs: number): number {
+    const change = this.#margin.observe(marginFrames, nowUs);
+    if (change >= 0 || change < -shiftFramesMax || !this.#drift.isHolding) return change;
+    if (!this.#drift.isShifting) this.#drift.shift(change);
+    return 0;
   }
 
   /** What was made up in the packet's place is a part of what is to be added: it is not late. */
@@ -337,7 +331,8 @@ export class Player {
   }
 
   #measure(packet: PacketSlot, trimFrames: number, nowUs: number): void {
-    const queued = this.#fillFrames - trimFrames + this.#options.lookaheadSamples;
+    const { heldFrames } = this.#writer;
+    const queued = this.#fillFrames - trimFrames + heldFrames + this.#options.lookaheadSamples;
     const sinceCapture =
       packet.captureTimeUs === undefined ? 0 : (nowUs - packet.captureTimeUs) / 1000;
     this.#latency.add(sinceCapture + queued / framesPerMs, nowUs / 1000);

@@ -47,6 +47,12 @@ export class Splicer {
     );
   }
 
+  /** Fills `out` with what was given out last. */
+  recall(out: Int16Array): void {
+    const end = historyFrames * this.#channels;
+    out.set(this.#line.subarray(end - out.length, end));
+  }
+
   forget(): void {
     this.#line.fill(0);
   }

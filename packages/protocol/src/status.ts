@@ -63,6 +63,13 @@ export type PipelineReport = {
   trimmedMs: number;
   /** Audio that was put in to get back to the wanted margin, in milliseconds. */
   insertedMs: number;
+  /**
+   * By how much the source's clock is faster than the card's, in parts per million; nil while it is
+   * not known, as in the first seconds of a stream.
+   */
+  driftPpm: number | null;
+  /** By how much the stream is played faster than the card's own pace; 0: not resampled. */
+  correctionPpm: number;
   /** Events in which the playback ring ran dry while audio was expected. */
   underruns: number;
   /** Under- or overruns of the card itself. */

@@ -1,0 +1,167 @@
+import { mediaRate } from '@kvm-audio/protocol';
+import { Random } from '../../../test/helpers/random.js';
+import { DriftController } from './DriftController.js';
+
+const ms = mediaRate / 1000;
+const goalMs = 10;
+/** Long ones, so that a day is quick. */
+const packetMs = 60;
+
+/** Two clocks, the controller between them, in simulated time. */
+class Clocks {
+  readonly controller = new DriftController();
+  readonly #random = new Random(7);
+  marginMs = goalMs;
+  nowS = 0;
+  corrections = 0;
+
+  /**
+   * @param ppm of the source against the card, by time
+   * @param jitterMs each packet is later by up to so much, one in a hundred by ten times that
+   * @returns the extremes of the margin of a packet in the middle of them, and of the correction
+   */
+  run(seconds: number, ppm: (s: number) => number, jitterMs = 0) {
+    const seen = { least: Infinity, most: -Infinity, leastPpm: Infinity, mostPpm: -Infinity };
+    const end = this.nowS + seconds;
+    let before = this.controller.correctionPpm;
+    for (; this.nowS < end; this.nowS += packetMs / 1000) {
+      const { correctionPpm } = this.controller;
+      this.marginMs += ((ppm(this.nowS) - correctionPpm) * packetMs) / 1e6;
+      const late = jitterMs * this.#random.next() * (this.#random.chance(0.01) ? 10 : 1);
+      this.controller.observe((this.marginMs - late) * ms, this.nowS * 1e6);
+      if (correctionPpm !== before) this.corrections += 1;
+      before = correctionPpm;
+      const usualMs = this.marginMs - 0.5 * jitterMs;
+      seen.least = Math.min(seen.least, usualMs);
+      seen.most = Math.max(seen.most, usualMs);
+      seen.leastPpm = Math.min(seen.leastPpm, correctionPpm);
+      seen.mostPpm = Math.max(seen.mostPpm, correctionPpm);
+    }
+    return seen;
+  }
+}
+
+describe('24 hours', () => {
+  test.each([300, -300])('at %i ppm keep the margin within 2 ms', (ppm) => {
+    const clocks = new Clocks();
+    const { least, most } = clocks.run(24 * 3600, () => ppm, 0.5);
+    expect(least).toBeGreaterThan(goalMs - 2);
+    expect(most).toBeLessThan(goalMs + 2);
+  });
+
+  test('with crystals that warm up and cool down, and a busy machine, too', () => {
+    const clocks = new Clocks();
+    const ppm = (s: number): number => 250 + 50 * Math.sin((2 * Math.PI * s) / 3600);
+    const { least, most, leastPpm, mostPpm } = clocks.run(24 * 3600, ppm, 1);
+    expect(least).toBeGreaterThan(goalMs - 2);
+    expect(most).toBeLessThan(goalMs + 2);
+    expect(leastPpm).toBeGreaterThanOrEqual(0);
+    expect(mostPpm).toBeLessThan(700);
+  });
+
+  test('with the same clock twice never need the resampler', () => {
+    const clocks = new Clocks();
+    clocks.run(24 * 3600, () => 0, 0.5);
+    expect(clocks.corrections).toBe(0);
+  });
+});
+
+describe('the drift that it tells', () => {
+  test.each([300, -300, 40, 0])('is right to 5 ppm after two minutes: %i ppm', (ppm) => {
+    const clocks = new Clocks();
+    clocks.run(120, () => ppm, 1);
+    expect(Math.abs((clocks.controller.driftPpm ?? Number.NaN) - ppm)).toBeLessThan(5);
+  });
+
+  test('is not known at once, and not after another source came', () => {
+    const clocks = new Clocks();
+    clocks.run(10, () => 300);
+    expect(clocks.controller.driftPpm).toBeUndefined();
+    clocks.run(60, () => 300);
+    clocks.controller.begin();
+    expect(clocks.controller.driftPpm).toBeUndefined();
+    expect(clocks.controller.correctionPpm).toBe(0);
+  });
+});
+
+describe('the resampler', () => {
+  test('is bypassed while the margin is within 1 ms of where it shall be', () => {
+    const clocks = new Clocks();
+    clocks.run(2, () => 0);
+    clocks.controller.shift(-0.9 * ms);
+    clocks.run(60, () => 0);
+    expect(clocks.corrections).toBe(0);
+  });
+
+  test('is left again when clocks that are alike are back at the goal', () => {
+    const clocks = new Clocks();
+    clocks.run(2, () => 0, 0.2);
+    clocks.controller.shift(-3 * ms);
+    clocks.run(10, () => 0, 0.2);
+    expect(clocks.controller.correctionPpm).toBeGreaterThan(0);
+    clocks.run(110, () => 0, 0.2);
+    expect(clocks.controller.correctionPpm).toBe(0);
+    expect(Math.abs(clocks.marginMs - (goalMs - 3))).toBeLessThan(1);
+  });
+
+  test('stays for clocks that are not', () => {
+    const clocks = new Clocks();
+    clocks.run(600, () => 20, 0.2);
+    expect(Math.abs(clocks.controller.correctionPpm - 20)).toBeLessThan(60);
+    expect(clocks.controller.correctionPpm).not.toBe(0);
+  });
+});
+
+describe('a shift', () => {
+  test('goes at 2 ms/s or more, without swinging over', () => {
+    const clocks = new Clocks();
+    clocks.run(2, () => 0);
+    clocks.controller.shift(-15 * ms);
+    expect(clocks.controller.isShifting).toBe(true);
+    clocks.run(4, () => 0);
+    expect(clocks.marginMs).toBeLessThan(goalMs - 2 * 1.5);
+    const { least } = clocks.run(120, () => 0);
+    expect(Math.abs(clocks.marginMs - (goalMs - 15))).toBeLessThan(1);
+    expect(least).toBeGreaterThan(goalMs - 15 - 1.5);
+    expect(clocks.controller.isShifting).toBe(false);
+  });
+
+  test('goes up as well', () => {
+    const clocks = new Clocks();
+    clocks.run(2, () => 0);
+    clocks.controller.shift(5 * ms);
+    const { most } = clocks.run(60, () => 0);
+    expect(Math.abs(clocks.marginMs - (goalMs + 5))).toBeLessThan(1);
+    expect(most).toBeLessThan(goalMs + 6.5);
+  });
+
+  test('does not wind the integral up, however long it takes', () => {
+    const clocks = new Clocks();
+    clocks.marginMs = 1_000;
+    clocks.run(2, () => 0);
+    clocks.controller.shift(-500 * ms);
+    const { least } = clocks.run(180, () => 0);
+    expect(least).toBeGreaterThan(500 - 2);
+    expect(Math.abs(clocks.marginMs - 500)).toBeLessThan(1);
+  });
+
+  test('is never faster than 0.5 %', () => {
+    const clocks = new Clocks();
+    clocks.marginMs = 1_000;
+    clocks.run(2, () => 0);
+    clocks.controller.shift(-500 * ms);
+    expect(clocks.run(20, () => 0).mostPpm).toBe(5_000);
+  });
+
+  test('of a stream that was not seen yet, or that made a step, is nothing', () => {
+    const clocks = new Clocks();
+    clocks.controller.shift(-5 * ms);
+    expect(clocks.controller.isHolding).toBe(false);
+    clocks.run(2, () => 0);
+    expect(clocks.controller.isHolding).toBe(true);
+    clocks.controller.step();
+    clocks.controller.shift(-5 * ms);
+    clocks.run(60, () => 0);
+    expect(clocks.corrections).toBe(0);
+  });
+});

@@ -1,0 +1,153 @@
+import { RateMatcher, type VariableResampler } from './RateMatcher.js';
+import { Splicer } from './Splicer.js';
+
+/** A piece of PCM: `pcm[offsetFrames, offsetFrames + frames)` is played. */
+export type PcmSlot = {
+  readonly pcm: Int16Array;
+  offsetFrames: number;
+  frames: number;
+};
+
+/** Where playing stands. */
+export type Playout = {
+  /** The card takes samples. */
+  streaming: boolean;
+  /** Unplayed in ring and device. */
+  queuedFrames: number;
+  /** Silence that the card's thread put in because the ring was empty, since the opening. */
+  silenceFrames: number;
+  /** When the card was last seen to move on, 0 = never. */
+  lastProgressUs: number;
+};
+
+/** Where PCM goes: the ring in front of the card, as the alsa addon has it. */
+export interface PcmSink {
+  acquire(): PcmSlot | undefined;
+  commit(slot: PcmSlot): void;
+  playout(nowUs: number): Playout;
+  /** Drops at once what is queued; the next commit starts anew. */
+  stop(): void;
+  endOfStream(): void;
+}
+
+/**
+ * The last steps before the ring: pieces made longer or shorter by a splice, and the pace of the
+ * whole. A piece is made straight in a slot of the ring; only while the pace is not the card's own
+ * it is made here, and what the resampler makes of it goes into the ring.
+ */
+export class PlayoutWriter {
+  readonly #sink: PcmSink;
+  readonly #splicer: Splicer;
+  readonly #matcher: RateMatcher;
+  readonly #framesMax: number;
+  readonly #channels: number;
+  /** Where a piece is made for the resampler. */
+  readonly #piece: PcmSlot;
+  #committedFrames = 0;
+  readonly #onRingFull: () => void;
+
+  /**
+   * @param framesMax the longest piece.
+   * @param onRingFull what the resampler has made finds no room, and is lost.
+   */
+  constructor(
+    sink: PcmSink,
+    resampler: VariableResampler,
+    channels: number,
+    framesMax: number,
+    onRingFull: () => void,
+  ) {
+    this.#sink = sink;
+    this.#onRingFull = onRingFull;
+    this.#splicer = new Splicer(channels, framesMax);
+    this.#matcher = new RateMatcher(resampler, channels, framesMax);
+    this.#framesMax = framesMax;
+    this.#channels = channels;
+    this.#piece = { pcm: new Int16Array(framesMax * channels), offsetFrames: 0, frames: 0 };
+  }
+
+  /** Given to the writer and not in the ring yet: the resampler's delay, while it is in the way. */
+  get heldFrames(): number {
+    return this.#matcher.heldFrames;
+  }
+
+  /** @param ppm positive plays faster; 0 = at the card's own pace. */
+  steer(ppm: number): void {
+    this.#matcher.steer(ppm);
+  }
+
+  /** What was played says nothing about what comes. */
+  forget(): void {
+    this.#splicer.forget();
+    this.#matcher.reset();
+  }
+
+  /** Where the next piece is to be made; nothing while the ring is full. */
+  acquire(): PcmSlot | undefined {
+    const slot = this.#sink.acquire();
+    return slot && this.#matcher.isOn ? this.#piece : slot;
+  }
+
+  /** @param slot as acquire() gave it. @returns the frames that went into the ring. */
+  commit(slot: PcmSlot): number {
+    if (slot.frames === 0) return 0;
+    this.#committedFrames = 0;
+    if (slot === this.#piece) this.#match(slot);
+    else {
+      this.#sink.commit(slot);
+      this.#committedFrames = slot.frames;
+    }
+    this.#splicer.remember(slot.pcm, slot.offsetFrames, slot.frames);
+    return this.#committedFrames;
+  }
+
+  /**
+   * Gives out the piece with about `changeFrames` more, or fewer where it is negative.
+   *
+   * @returns the frames that were added in fact, and those that went into the ring.
+   */
+  splice(slot: PcmSlot, changeFrames: number): { added: number; committed: number } {
+    const splicer = this.#splicer;
+    const added = splicer.select(slot.pcm, slot.offsetFrames, slot.frames, changeFrames);
+    const { frames } = splicer;
+    const first = Math.min(frames, this.#framesMax);
+    let committed = this.#commitSpliced(slot, 0, first);
+    const next = frames > first ? this.acquire() : undefined;
+    if (next) committed += this.#commitSpliced(next, first, frames - first);
+    return { added, committed };
+  }
+
+  #commitSpliced(slot: PcmSlot, fromFrame: number, frames: number): number {
+    slot.offsetFrames = 0;
+    slot.frames = frames;
+    this.#splicer.write(slot.pcm, fromFrame, frames);
+    return this.commit(slot);
+  }
+
+  #match({ pcm, offsetFrames, frames }: PcmSlot): void {
+    const from = offsetFrames * this.#channels;
+    const piece = from === 0 ? pcm : pcm.subarray(from);
+    this.#matcher.pass(piece, frames, this.#recall, this.#give);
+  }
+
+  readonly #recall = (out: Int16Array): void => this.#splicer.recall(out);
+
+  readonly #give = (made: Int16Array, fromFrame: number, frames: number): void => {
+    const channels = this.#channels;
+    for (let given = 0; given < frames; ) {
+      const slot = this.#sink.acquire();
+      if (!slot) {
+        this.#onRingFull();
+        return;
+      }
+      const count = Math.min(frames - given, this.#framesMax);
+      const start = (fromFrame + given) * channels;
+      slot.pcm.set(made.subarray(start, start + count * channels));
+      slot.offsetFrames = 0;
+      slot.frames = count;
+      this.#sink.commit(slot);
+      this.#committedFrames += count;
+      given += count;
+    }
+  };
+}
