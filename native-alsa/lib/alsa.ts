@@ -10,3 +10,4 @@ export type { Resampled, ResamplerOptions } from './alsa/Resampler.js';
 export { Resampler } from './alsa/Resampler.js';
 export type { ResamplerErrorCode } from './alsa/ResamplerError.js';
 export { ResamplerError } from './alsa/ResamplerError.js';
+export { soundCardFolders } from './alsa/soundCardFolders.js';

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type DeviceEvents, type DeviceFailure, DeviceKeeper } from './DeviceKeeper.js';
 import { exitCodes, FatalError } from './exitCodes.js';
 import { createLog } from './log.js';
@@ -37,7 +40,7 @@ function failure(code: string, message: string): DeviceFailure {
 
 const gone = failure('ALSA_DEVICE_GONE', 'no such device');
 
-function bench() {
+function bench(watchFolders: string[] = []) {
   const devices: FakeDevice[] = [];
   const lines: string[] = [];
   const owner = { onOpened: jest.fn(), onWake: jest.fn(), onClosing: jest.fn() };
@@ -52,6 +55,7 @@ function bench() {
     {
       key: 'input.device',
       device: 'card',
+      watchFolders,
       log: createLog('test', 'info', (line) => lines.push(line)),
       fatal,
     },
@@ -65,7 +69,8 @@ async function settle(): Promise<void> {
 }
 
 beforeEach(() => {
-  jest.useFakeTimers();
+  // What a watch sees comes by the event loop.
+  jest.useFakeTimers({ doNotFake: ['setImmediate'] });
 });
 afterEach(() => {
   jest.useRealTimers();
@@ -134,6 +139,44 @@ describe('a device keeper', () => {
     await failFor(2_000);
     expect(await failFor(600_000)).toBeLessThanOrEqual(601);
     expect(await failFor(60_000)).toBeGreaterThanOrEqual(54);
+  });
+
+  test('tries at once when something changes where sound cards appear, however long it was gone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kvma-'));
+    const { keeper, devices } = bench([folder]);
+    try {
+      keeper.start();
+      await settle();
+      for (let i = 0; i < 400; i++) {
+        const last = devices.at(-1);
+        if (last && !last.closed) {
+          last.events.failed(gone);
+          last.join();
+        }
+        await settle();
+        jest.advanceTimersByTime(200);
+        await settle();
+      }
+      devices.at(-1)?.events.failed(gone);
+      devices.at(-1)?.join();
+      await settle();
+      const tried = devices.length;
+      writeFileSync(join(folder, 'pcmC0D0p'), '');
+      let passedMs = 0;
+      for (; devices.length === tried && passedMs < 900; passedMs += 5) {
+        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+        jest.advanceTimersByTime(5);
+        await settle();
+      }
+      expect(devices.length).toBe(tried + 1);
+      expect(passedMs).toBeLessThan(900);
+    } finally {
+      const stopped = keeper.stop();
+      devices.at(-1)?.join();
+      await stopped;
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test('tries briskly again after it was open in between', async () => {

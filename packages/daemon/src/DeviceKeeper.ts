@@ -1,3 +1,4 @@
+import { DeviceWatch } from './DeviceWatch.js';
 import { exitCodes, FatalError } from './exitCodes.js';
 import type { Log } from './LogRecord.js';
 
@@ -30,19 +31,22 @@ export type DeviceOptions = {
   /** The key of the configuration that names the device, and its value: for errors. */
   key: string;
   device: string;
+  /** Folders where a change may mean that the device has come. */
+  watchFolders: readonly string[];
   log: Log;
   /** ALSA knows no device of that name, so that trying again is of no use. */
   fatal(error: FatalError): void;
 };
 
-/** How often a lost device is tried: briskly at first, for ever in the end. */
+/** How often a lost device is tried: briskly after it was lost or something changed, then for ever. */
 const retry = { fastMs: 100, fastForMs: 30_000, slowMs: 1_000 };
 /** A device thread that hangs in the kernel is left behind after this. */
 const closeTimeoutMs = 500;
 
 /**
- * Keeps one device open: opens it, and opens it again after it was lost. At most one device of it
- * is open or being opened at a time; a failed one is closed before the next try.
+ * Keeps one device open: opens it, and opens it again after it was lost, at once where a change in
+ * a watched folder says that it may be there, else by trying. At most one device of it is open or
+ * being opened at a time; a failed one is closed before the next try.
  */
 export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   readonly #open: (events: DeviceEvents<Negotiated>) => Device;
@@ -54,7 +58,9 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #openingAtMs = 0;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #lostAtMs: number | undefined;
+  #watch: DeviceWatch | undefined;
+  /** Since when it is tried briskly. */
+  #briskSinceMs: number | undefined;
   #lostReason: string | null = null;
 
   constructor(
@@ -92,7 +98,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   /** Closes it. Idempotent; resolves when the device's thread has ended or was left behind. */
   async stop(): Promise<void> {
     this.#wanted = false;
-    clearTimeout(this.#timer);
+    this.#stopTrying();
     this.#closeDevice();
     await this.#closing;
   }
@@ -104,8 +110,9 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
       opened: (negotiated) => {
         if (this.#device !== device) return;
         this.#opened = true;
-        this.#lostAtMs = undefined;
+        this.#briskSinceMs = undefined;
         this.#lostReason = null;
+        this.#stopTrying();
         this.#owner.onOpened(device, negotiated);
       },
       wake: () => {
@@ -120,8 +127,8 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
 
   #onFailed(error: DeviceFailure): void {
     const nowMs = performance.now();
-    this.#lostAtMs ??= nowMs;
-    const fast = nowMs - this.#lostAtMs < retry.fastForMs;
+    this.#briskSinceMs ??= nowMs;
+    const fast = nowMs - this.#briskSinceMs < retry.fastForMs;
     this.#closeDevice();
     const { key, device, log, fatal } = this.#options;
     if (error.code === 'ALSA_UNKNOWN_PCM') {
@@ -132,10 +139,26 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     // A device that is tried again and again is one line in the log for each reason.
     if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
     this.#lostReason = error.message;
-    this.#timer = setTimeout(
-      () => void this.#closing.then(() => this.#tryOpen()),
-      fast ? retry.fastMs : retry.slowMs,
-    );
+    if (!this.#wanted) return;
+    this.#watch ??= new DeviceWatch(this.#options.watchFolders, () => this.#onChange());
+    this.#tryAgain(fast ? retry.fastMs : retry.slowMs);
+  }
+
+  /** It may be there, or will be in a moment: a new device node is not ours to open at once. */
+  #onChange(): void {
+    this.#briskSinceMs = performance.now();
+    if (!this.#device) this.#tryAgain(0);
+  }
+
+  #tryAgain(afterMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#closing.then(() => this.#tryOpen()), afterMs);
+  }
+
+  #stopTrying(): void {
+    clearTimeout(this.#timer);
+    this.#watch?.close();
+    this.#watch = undefined;
   }
 
   #closeDevice(): void {

@@ -27,6 +27,7 @@ import {
   monotonicUs,
   type Negotiated,
   PcmCapture,
+  soundCardFolders,
 } from '@kvm-audio/native-alsa/alsa';
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import {
@@ -97,7 +98,13 @@ export class InputPipeline implements Pipeline {
         onWake: (device) => this.#onFrames(device),
         onClosing: (device) => this.#onClosing(device),
       },
-      { key: 'input.device', device: input.device, log, fatal },
+      {
+        key: 'input.device',
+        device: input.device,
+        watchFolders: soundCardFolders(process.env),
+        log,
+        fatal,
+      },
     );
     this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),

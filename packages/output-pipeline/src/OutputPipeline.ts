@@ -21,7 +21,13 @@ import {
   standstillMsMax,
   version,
 } from '@kvm-audio/daemon';
-import { monotonicUs, type Negotiated, PcmPlayback, Resampler } from '@kvm-audio/native-alsa/alsa';
+import {
+  monotonicUs,
+  type Negotiated,
+  PcmPlayback,
+  Resampler,
+  soundCardFolders,
+} from '@kvm-audio/native-alsa/alsa';
 import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import {
   type Connection,
@@ -142,7 +148,13 @@ export class OutputPipeline implements Pipeline {
         onWake: () => this.#player?.onLowWater(monotonicUs()),
         onClosing: (device) => this.#onClosing(device),
       },
-      { key: 'output.device', device: output.device, log, fatal },
+      {
+        key: 'output.device',
+        device: output.device,
+        watchFolders: soundCardFolders(process.env),
+        log,
+        fatal,
+      },
     );
   }
 
