@@ -28,6 +28,18 @@ export type CardStatus = {
   capture: SideStatus;
 };
 
+/** What a card is made as. */
+export type CardShape = {
+  rate: number;
+  channels: number;
+  format: 'S16_LE' | 'S32_LE' | 'S24_LE' | 'S24_3LE';
+};
+
+/** Of one sample in memory. */
+export const sampleBytes = { S16_LE: 2, S32_LE: 4, S24_LE: 4, S24_3LE: 3 } as const;
+
+const usualShape: CardShape = { rate: 48_000, channels: 2, format: 'S16_LE' };
+
 /** Interleaved S16 stereo frames whose values tell where they stand; no frame is silent. */
 export function pattern(frames: number, first = 0): Int16Array {
   const pcm = new Int16Array(2 * frames);
@@ -48,8 +60,11 @@ export class VirtualCard {
   readonly plug = 'kvm_plug:test';
   readonly folder = mkdtempSync(path.join(tmpdir(), 'kvm-audio-card-'));
   readonly env: NodeJS.ProcessEnv;
+  readonly shape: CardShape;
 
-  constructor() {
+  /** @param shape for create(), and for what play() and record() are given and give. */
+  constructor(shape: CardShape = usualShape) {
+    this.shape = shape;
     const card = {
       ALSA_CONFIG_PATH: path.join(repository, 'etc/alsa/virtual-card.conf'),
       KVM_AUDIO_CARD_LIB: path.join(built, 'libasound_module_pcm_kvm_audio_card.so'),
@@ -67,35 +82,58 @@ export class VirtualCard {
     return stdout;
   }
 
+  /** Makes it in its shape. */
+  async create(): Promise<void> {
+    const { rate, channels, format } = this.shape;
+    await this.control(
+      ...['create', '--rate', String(rate), '--channels', String(channels), '--format', format],
+    );
+  }
+
+  get #rawArgs(): string[] {
+    const { rate, channels, format } = this.shape;
+    return ['-t', 'raw', '-f', format, '-c', String(channels), '-r', String(rate)];
+  }
+
   async status(): Promise<CardStatus> {
     return JSON.parse(await this.control('status', '--json')) as CardStatus;
   }
 
-  /** Plays samples with aplay, to their end. */
-  async play(pcm: Int16Array): Promise<void> {
+  /** Plays samples, as the card has them, with aplay, to their end. */
+  async play(pcm: Int16Array | Uint8Array): Promise<void> {
     const file = path.join(this.folder, 'played.raw');
     writeFileSync(file, Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
-    const format = ['-t', 'raw', '-f', 'S16_LE', '-c', '2', '-r', '48000'];
-    await run('aplay', ['-q', '-D', this.device, ...format, file], { env: this.env });
+    await run('aplay', ['-q', '-D', this.device, ...this.#rawArgs, file], { env: this.env });
   }
 
   /** Starts arecord; stop() waits for so many frames and returns what was heard. */
   async record(): Promise<{ start: number; stop: (frames: number) => Promise<Int16Array> }> {
+    const { start, stop } = await this.recordBytes();
+    return {
+      start,
+      stop: async (frames) => {
+        const bytes = await stop(frames);
+        return new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
+      },
+    };
+  }
+
+  /** The same, with the samples as the card has them. */
+  async recordBytes(): Promise<{ start: number; stop: (frames: number) => Promise<Buffer> }> {
     const file = path.join(this.folder, 'recorded.raw');
-    const format = ['-t', 'raw', '-f', 'S16_LE', '-c', '2', '-r', '48000'];
-    const arecord = spawn('arecord', ['-q', '-D', this.device, ...format, file], {
+    const arecord = spawn('arecord', ['-q', '-D', this.device, ...this.#rawArgs, file], {
       env: this.env,
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => arecord.once('exit', resolve));
     await until(async () => (await this.status()).capture.state === 'RUNNING');
     const { start } = (await this.status()).capture;
-    const stop = async (frames: number): Promise<Int16Array> => {
-      await until(() => statSync(file).size >= 4 * frames);
+    const frameBytes = this.shape.channels * sampleBytes[this.shape.format];
+    const stop = async (frames: number): Promise<Buffer> => {
+      await until(() => statSync(file).size >= frameBytes * frames);
       arecord.kill('SIGINT');
       await ended;
-      const bytes = readFileSync(file);
-      return new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
+      return readFileSync(file);
     };
     return { start, stop };
   }

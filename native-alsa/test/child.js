@@ -10,6 +10,7 @@ const usual = {
   device,
   rate: 48_000,
   channels: 2,
+  cardRate: 0,
   periodFrames: 240,
   bufferFrames: 9_600,
   slotFrames: 480,

@@ -36,7 +36,7 @@ export type HeardSlot = {
   discontinuity: boolean;
 };
 
-export type Recorder = Told & { capture: PcmCapture; heard: HeardSlot[] };
+export type Recorder = Told & { capture: PcmCapture; heard: HeardSlot[]; channels: number };
 export type Player = Told & { playback: PcmPlayback };
 
 const opened: (PcmCapture | PcmPlayback)[] = [];
@@ -66,13 +66,14 @@ export function startCapture(device: string, options: Partial<PcmOptions>, read 
     },
   );
   opened.push(capture);
-  const recorder: Recorder = Object.assign(told, { capture, heard });
+  const { channels } = { ...usual, ...options };
+  const recorder: Recorder = Object.assign(told, { capture, heard, channels });
   return recorder;
 }
 
-export function takeSlots({ capture, heard }: Recorder): void {
+export function takeSlots({ capture, heard, channels }: Recorder): void {
   for (let slot = capture.peek(); slot !== undefined; slot = capture.peek()) {
-    heard.push({ ...slot, pcm: slot.pcm.slice(0, 2 * slot.frames) });
+    heard.push({ ...slot, pcm: slot.pcm.slice(0, channels * slot.frames) });
     capture.release();
   }
 }
@@ -125,20 +126,25 @@ export async function openPlayback(
   return player;
 }
 
-/** Commits all of `pcm` (stereo), slot by slot, waiting where the ring is full. */
-export async function playAll({ playback }: Player, pcm: Int16Array, slot = 480): Promise<void> {
-  for (let at = 0; at < pcm.length; at += 2 * slot) {
+/** Commits all of `pcm`, slot by slot, waiting where the ring is full. */
+export async function playAll(
+  { playback }: Player,
+  pcm: Int16Array,
+  slot = 480,
+  channels = 2,
+): Promise<void> {
+  for (let at = 0; at < pcm.length; at += channels * slot) {
     await until(() => playback.acquire() !== undefined);
-    commit(playback, pcm.subarray(at, at + 2 * slot));
+    commit(playback, pcm.subarray(at, at + channels * slot), channels);
   }
 }
 
-export function commit(playback: PcmPlayback, pcm: Int16Array): void {
+export function commit(playback: PcmPlayback, pcm: Int16Array, channels = 2): void {
   const slot = playback.acquire();
   if (slot === undefined) throw new Error('the ring is full');
   slot.pcm.set(pcm);
   slot.offsetFrames = 0;
-  slot.frames = pcm.length / 2;
+  slot.frames = pcm.length / channels;
   playback.commit(slot);
 }
 

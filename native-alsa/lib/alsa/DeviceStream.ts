@@ -39,7 +39,8 @@ export class DeviceStream {
     this.options = { ...options };
     this.layout = addon.layout;
     this.#events = events;
-    this.#stream = new addon.Stream({ ...options, capture }, (bits) => this.#tell(bits));
+    const { cardRate = 0 } = options;
+    this.#stream = new addon.Stream({ ...options, cardRate, capture }, (bits) => this.#tell(bits));
     this.memory = new StreamMemory(this.#stream.memory(), this.layout, options.slotCount);
   }
 
@@ -106,20 +107,9 @@ export class DeviceStream {
   }
 
   #negotiated(): Negotiated {
-    const { rate, channels, schedFifoPriority } = this.options;
-    const granted = this.#stream.negotiated();
-    const negotiated: Negotiated = {
-      rate,
-      channels,
-      periodFrames: granted.periodFrames,
-      bufferFrames: granted.bufferFrames,
-      format: 'S16_LE',
-      cardName: granted.cardName,
-    };
-    if (granted.priorityErrno !== 0) {
-      const why = errnoName(granted.priorityErrno);
-      negotiated.priorityError = `SCHED_FIFO ${schedFifoPriority} was refused: ${why}`;
-    }
-    return negotiated;
+    const { priorityErrno, ...granted } = this.#stream.negotiated();
+    if (priorityErrno === 0) return granted;
+    const refused = `SCHED_FIFO ${this.options.schedFifoPriority} was refused`;
+    return { ...granted, priorityError: `${refused}: ${errnoName(priorityErrno)}` };
   }
 }

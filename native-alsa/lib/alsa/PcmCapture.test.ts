@@ -142,14 +142,6 @@ test('a suspended card is resumed', async () => {
   expect(recorder.error).toBeUndefined();
 });
 
-test('mono is captured as mono', async () => {
-  await card.control('create', '--channels', '1').catch(() => undefined);
-  const recorder = await openCapture(card.plug, { channels: 1 }, false);
-  await until(() => recorder.capture.peek() !== undefined);
-  expect(recorder.capture.peek()!.pcm).toHaveLength(2_880);
-  expect(recorder.negotiated).toMatchObject({ channels: 1, format: 'S16_LE' });
-});
-
 test('after close nothing is given out and nothing happens', async () => {
   const { capture, heard } = await openCapture(card.device);
   await until(() => heard.length >= 1);

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Failure } from './AlsaError.js';
+import type { CardFormat } from './options.js';
 
 /** Where things are in a stream's memory, as src/alsa/StreamMemory.h lays it out. */
 export type Layout = Readonly<
@@ -54,6 +55,7 @@ export type StreamOptions = {
   device: string;
   rate: number;
   channels: number;
+  cardRate: number;
   periodFrames: number;
   bufferFrames: number;
   slotFrames: number;
@@ -71,18 +73,25 @@ export type Memory = {
   slotStrideBytes: number;
 };
 
+/** What the card granted, as src/alsa/StreamOptions.h has it. */
+export type GrantedParams = {
+  rate: number;
+  channels: number;
+  format: CardFormat;
+  periodFrames: number;
+  bufferFrames: number;
+  heldFrames: number;
+  cardName: string;
+  priorityErrno: number;
+};
+
 /** One stream as src/alsa/Stream.h exposes it. */
 export interface AddonStream {
   kick(): void;
   stop(): void;
   finish(ended: boolean): boolean;
   memory(): Memory;
-  negotiated(): {
-    periodFrames: number;
-    bufferFrames: number;
-    cardName: string;
-    priorityErrno: number;
-  };
+  negotiated(): GrantedParams;
   failure(): Failure;
 }
 

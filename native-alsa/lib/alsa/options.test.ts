@@ -17,6 +17,7 @@ function refusal(
 
 test.each([
   [{ rate: 3_999 }, 'rate = 3999 is not a whole number from 4000 to 192000'],
+  [{ cardRate: 200_000 }, 'cardRate = 200000 is not a whole number from 4000'],
   [{ channels: 3 }, 'channels = 3 is not a whole number from 1 to 2'],
   [{ periodFrames: 0.5 }, 'periodFrames = 0.5 is not'],
   [{ bufferFrames: 239 }, 'bufferFrames = 239 is not a whole number from 240'],

@@ -3,7 +3,7 @@ import { limits } from './limits.js';
 
 /** What the playback thread is to keep, in frames; live by setMargins(). */
 export type Margins = {
-  /** when the ring is empty and the device holds only this much, the thread fades out */
+  /** when the ring is empty and the card itself holds only this much, the thread fades out */
   guardFrames: number;
   /** total unplayed (ring + device) at which JavaScript is woken, once per commit */
   lowWaterFrames: number;
@@ -14,11 +14,16 @@ export type Margins = {
 export type PcmOptions = Margins & {
   /** any ALSA PCM name */
   device: string;
-  /** Hz, granted exactly or refused */
+  /** Hz, of all frames here; a card that has another is resampled */
   rate: number;
-  /** 1 or 2, granted exactly or refused */
+  /** 1 or 2, of all frames here; a card that has others is mixed */
   channels: number;
-  /** wanted; the nearest is negotiated and reported */
+  /**
+   * Hz at which the card's frames really come, where that was measured: it is asked for, and
+   * converted from whatever the card says. Without it the card is believed.
+   */
+  cardRate?: number;
+  /** in frames of `rate`; the nearest is negotiated and reported */
   periodFrames: number;
   bufferFrames: number;
   /** capture: frames per slot at the start; playback: 0 */
@@ -30,13 +35,22 @@ export type PcmOptions = Margins & {
   schedFifoPriority: number;
 };
 
+/** What a card may be; all else is S16_LE. */
+export type CardFormat = 'S16_LE' | 'S32_LE' | 'S24_LE' | 'S24_3LE';
+
+/** What the card is, in its own frames. */
 export type Negotiated = {
   rate: number;
   channels: number;
   periodFrames: number;
   bufferFrames: number;
-  format: 'S16_LE';
+  format: CardFormat;
   cardName: string;
+  /**
+   * playback, in frames of the stream: of what is queued, so much waits in the resampler for the
+   * frames after it. The margins count it; it is no delay of its own
+   */
+  heldFrames: number;
   /** why the real-time priority was refused */
   priorityError?: string;
 };
@@ -75,6 +89,9 @@ export function checkOptions(options: PcmOptions, capture: boolean): void {
     throw new RangeError(`device = ${JSON.stringify(device)} is not a PCM name`);
   }
   check('rate', options.rate, limits.rateMin, limits.rateMax);
+  if (options.cardRate !== undefined) {
+    check('cardRate', options.cardRate, limits.rateMin, limits.rateMax);
+  }
   check('channels', options.channels, 1, limits.channelsMax);
   check('periodFrames', options.periodFrames, 1, limits.framesMax);
   check('bufferFrames', options.bufferFrames, options.periodFrames, limits.framesMax);

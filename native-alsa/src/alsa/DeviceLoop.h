@@ -2,13 +2,13 @@
 
 #include <cstdint>
 
-#include "PcmDevice.h"
+#include "CardEdge.h"
 #include "StreamCore.h"
 
 namespace kvm_audio {
 
-// What one device thread does from open to close. Nothing below run() waits for a lock, allocates
-// or logs once the device is open; it sleeps only in wait().
+// What one device thread does from open to close, in frames of the stream's rate. Nothing below
+// run() waits for a lock, allocates or logs once the device is open; it sleeps only in wait().
 class DeviceLoop {
  public:
   static constexpr int64_t kSleepNsMax = 200'000'000;
@@ -53,7 +53,7 @@ class DeviceLoop {
   }
 
   StreamCore& core_;
-  PcmDevice device_;
+  CardEdge device_;
 
  private:
   int raisePriority();

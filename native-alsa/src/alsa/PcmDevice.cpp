@@ -8,15 +8,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "HardwareParams.h"
 #include "clock.h"
 
 namespace kvm_audio {
 
 namespace {
 
-constexpr unsigned kUsualRates[] = {8000,  11025, 12000, 16000, 22050, 24000,
-                                    32000, 44100, 48000, 88200, 96000, 192000};
-constexpr unsigned kUsualChannelsMax = 8;
 // A reading that took longer than this was interrupted: its time stamp would be too early or late.
 constexpr int64_t kClockReadingNsMax = 50'000;
 constexpr int kClockReadingsMax = 4;
@@ -33,54 +31,10 @@ void keepMessage(const char*, int, const char*, int, const char* format, va_list
   std::vsnprintf(alsaMessage, sizeof alsaMessage, format, values);
 }
 
-__attribute__((format(printf, 2, 3))) void append(char (&text)[256], const char* format, ...) {
-  const std::size_t used = std::strlen(text);
-  va_list values;
-  va_start(values, format);
-  std::vsnprintf(text + used, sizeof text - used, format, values);
-  va_end(values);
-}
-
-void listRates(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
-  for (const unsigned rate : kUsualRates) {
-    if (snd_pcm_hw_params_test_rate(pcm, params, rate, 0) == 0) {
-      append(text, "%s%u Hz", text[0] ? ", " : "", rate);
-    }
-  }
-  unsigned min = 0;
-  unsigned max = 0;
-  if (text[0] == '\0' && snd_pcm_hw_params_get_rate_min(params, &min, nullptr) == 0 &&
-      snd_pcm_hw_params_get_rate_max(params, &max, nullptr) == 0) {
-    append(text, "%u to %u Hz", min, max);
-  }
-}
-
-void listChannels(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
-  for (unsigned channels = 1; channels <= kUsualChannelsMax; channels++) {
-    if (snd_pcm_hw_params_test_channels(pcm, params, channels) == 0) {
-      append(text, "%s%u", text[0] ? ", " : "", channels);
-    }
-  }
-  unsigned min = 0;
-  if (text[0] == '\0' && snd_pcm_hw_params_get_channels_min(params, &min) == 0) {
-    append(text, "%u or more", min);
-  }
-}
-
-void listFormats(snd_pcm_t* pcm, snd_pcm_hw_params_t* params, char (&text)[256]) {
-  for (int format = 0; format <= SND_PCM_FORMAT_LAST; format++) {
-    const auto candidate = static_cast<snd_pcm_format_t>(format);
-    const char* name = snd_pcm_format_name(candidate);
-    if (name != nullptr && snd_pcm_hw_params_test_format(pcm, params, candidate) == 0) {
-      append(text, "%s%s", text[0] ? ", " : "", name);
-    }
-  }
-}
-
 }  // namespace
 
 PcmDevice::PcmDevice(const StreamOptions& options, StreamMemory& memory)
-    : options_(options), memory_(memory) {}
+    : options_(options), calls_(memory) {}
 
 PcmDevice::~PcmDevice() { close(); }
 
@@ -88,7 +42,7 @@ void PcmDevice::close() {
   if (software_ != nullptr) snd_pcm_sw_params_free(software_);
   software_ = nullptr;
   if (pcm_ == nullptr) return;
-  call("snd_pcm_close", [this] { return snd_pcm_close(pcm_); });
+  calls_("snd_pcm_close", [this] { return snd_pcm_close(pcm_); });
   pcm_ = nullptr;
 }
 
@@ -97,7 +51,7 @@ bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
   snd_lib_error_set_local(keepMessage);
   const auto stream = options_.direction == Direction::kCapture ? SND_PCM_STREAM_CAPTURE
                                                                 : SND_PCM_STREAM_PLAYBACK;
-  int error = call("snd_pcm_open", [&] {
+  int error = calls_("snd_pcm_open", [&] {
     return snd_pcm_open(&pcm_, options_.device.c_str(), stream, SND_PCM_NONBLOCK);
   });
   if (error < 0) {
@@ -112,6 +66,9 @@ bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
     return false;
   }
   nameCard(negotiated);
+  negotiated.rate = shape_.rate;
+  negotiated.channels = shape_.channels;
+  negotiated.format = snd_pcm_format_name(shape_.format);
   negotiated.periodFrames = static_cast<unsigned>(periodFrames_);
   negotiated.bufferFrames = static_cast<unsigned>(bufferFrames_);
   opened_ = true;
@@ -119,78 +76,20 @@ bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
 }
 
 int PcmDevice::negotiate(Failure& failure) {
-  snd_pcm_hw_params_t* hardware = nullptr;
-  int error = snd_pcm_hw_params_malloc(&hardware);
+  HardwareParams hardware(pcm_, options_, calls_);
+  const int error = hardware.negotiate(failure);
   if (error < 0) return error;
-  error = setHardware(hardware, failure);
-  snd_pcm_hw_params_free(hardware);
-  if (error < 0) return error;
+  shape_ = hardware.shape();
+  periodFrames_ = hardware.periodFrames();
+  bufferFrames_ = hardware.bufferFrames();
   return setSoftware();
-}
-
-int PcmDevice::setHardware(snd_pcm_hw_params_t* params, Failure& failure) {
-  int error = call("snd_pcm_hw_params_any", [&] { return snd_pcm_hw_params_any(pcm_, params); });
-  if (error < 0) return error;
-  call("snd_pcm_hw_params_set_rate_resample",
-       [&] { return snd_pcm_hw_params_set_rate_resample(pcm_, params, 0); });
-  error = call("snd_pcm_hw_params_set_access", [&] {
-    return snd_pcm_hw_params_set_access(pcm_, params, SND_PCM_ACCESS_RW_INTERLEAVED);
-  });
-  if (error < 0) {
-    refuse(failure, error, "interleaved access is refused");
-    return error;
-  }
-  char offers[256] = "";
-  error = call("snd_pcm_hw_params_set_format", [&] {
-    return snd_pcm_hw_params_set_format(pcm_, params, SND_PCM_FORMAT_S16_LE);
-  });
-  if (error < 0) {
-    listFormats(pcm_, params, offers);
-    refuse(failure, error, "format S16_LE is refused; it offers %s", offers);
-    return error;
-  }
-  error = call("snd_pcm_hw_params_set_channels", [&] {
-    return snd_pcm_hw_params_set_channels(pcm_, params, options_.channels);
-  });
-  if (error < 0) {
-    listChannels(pcm_, params, offers);
-    refuse(failure, error, "%u channel(s) are refused; it offers %s", options_.channels, offers);
-    return error;
-  }
-  error = call("snd_pcm_hw_params_set_rate", [&] {
-    return snd_pcm_hw_params_set_rate(pcm_, params, options_.rate, 0);
-  });
-  if (error < 0) {
-    listRates(pcm_, params, offers);
-    refuse(failure, error, "%u Hz is refused; it offers %s", options_.rate, offers);
-    return error;
-  }
-  snd_pcm_uframes_t period = options_.periodFrames;
-  snd_pcm_uframes_t buffer = options_.bufferFrames;
-  int direction = 0;
-  call("snd_pcm_hw_params_set_period_size_near",
-       [&] { return snd_pcm_hw_params_set_period_size_near(pcm_, params, &period, &direction); });
-  call("snd_pcm_hw_params_set_buffer_size_near",
-       [&] { return snd_pcm_hw_params_set_buffer_size_near(pcm_, params, &buffer); });
-  error = call("snd_pcm_hw_params", [&] { return snd_pcm_hw_params(pcm_, params); });
-  if (error < 0) {
-    if (error == -EINVAL) {
-      refuse(failure, error, "a period of %lu and a buffer of %lu frames are refused", period,
-             buffer);
-    }
-    return error;
-  }
-  direction = 0;
-  error = snd_pcm_hw_params_get_period_size(params, &periodFrames_, &direction);
-  if (error < 0) return error;
-  return snd_pcm_hw_params_get_buffer_size(params, &bufferFrames_);
 }
 
 // Playback starts when we say so, and stops by itself only when the buffer has run dry.
 int PcmDevice::setSoftware() {
   int error = snd_pcm_sw_params_malloc(&software_);
   if (error < 0) return error;
-  error = call("snd_pcm_sw_params_current",
+  error = calls_("snd_pcm_sw_params_current",
                [&] { return snd_pcm_sw_params_current(pcm_, software_); });
   if (error < 0) return error;
   snd_pcm_uframes_t boundary = 0;
@@ -210,7 +109,7 @@ int PcmDevice::setAvailMin(snd_pcm_uframes_t frames) {
   if (frames == availMin_) return 0;
   snd_pcm_sw_params_set_avail_min(pcm_, software_, frames);
   const int error =
-      call("snd_pcm_sw_params", [&] { return snd_pcm_sw_params(pcm_, software_); });
+      calls_("snd_pcm_sw_params", [&] { return snd_pcm_sw_params(pcm_, software_); });
   if (error >= 0) availMin_ = frames;
   return error;
 }
@@ -218,7 +117,7 @@ int PcmDevice::setAvailMin(snd_pcm_uframes_t frames) {
 void PcmDevice::nameCard(Negotiated& negotiated) {
   snd_pcm_info_t* info = nullptr;
   if (snd_pcm_info_malloc(&info) < 0) return;
-  if (call("snd_pcm_info", [&] { return snd_pcm_info(pcm_, info); }) == 0) {
+  if (calls_("snd_pcm_info", [&] { return snd_pcm_info(pcm_, info); }) == 0) {
     cardIndex_ = snd_pcm_info_get_card(info);
     char* name = nullptr;
     if (cardIndex_ >= 0 && snd_card_get_name(cardIndex_, &name) == 0) {
@@ -233,23 +132,11 @@ void PcmDevice::nameCard(Negotiated& negotiated) {
   snd_pcm_info_free(info);
 }
 
-void PcmDevice::refuse(Failure& failure, int error, const char* format, ...) {
-  failure.code = "ALSA_PARAMS_REFUSED";
-  failure.call = lastCall_;
-  failure.error = -error;
-  failure.deviceGone = false;
-  failure.retryable = false;
-  va_list values;
-  va_start(values, format);
-  std::vsnprintf(failure.detail, sizeof failure.detail, format, values);
-  va_end(values);
-}
-
 void PcmDevice::describe(int error, Failure& failure) const {
   // A name that the configuration does not know is no card that may come back.
   const bool unknown = !opened_ && error == -ENOENT &&
                        std::strncmp(alsaMessage, kUnknownPcm, sizeof kUnknownPcm - 1) == 0;
-  failure.call = lastCall_;
+  failure.call = calls_.last();
   failure.error = -error;
   failure.deviceGone = !unknown && isGone(error);
   failure.code = unknown              ? "ALSA_UNKNOWN_PCM"
@@ -278,19 +165,19 @@ bool PcmDevice::cardIsPresent() const {
 }
 
 int PcmDevice::prepare() {
-  return call("snd_pcm_prepare", [this] { return snd_pcm_prepare(pcm_); });
+  return calls_("snd_pcm_prepare", [this] { return snd_pcm_prepare(pcm_); });
 }
 
 int PcmDevice::start() {
-  return call("snd_pcm_start", [this] { return snd_pcm_start(pcm_); });
+  return calls_("snd_pcm_start", [this] { return snd_pcm_start(pcm_); });
 }
 
 int PcmDevice::drop() {
-  return call("snd_pcm_drop", [this] { return snd_pcm_drop(pcm_); });
+  return calls_("snd_pcm_drop", [this] { return snd_pcm_drop(pcm_); });
 }
 
 int PcmDevice::resume() {
-  return call("snd_pcm_resume", [this] { return snd_pcm_resume(pcm_); });
+  return calls_("snd_pcm_resume", [this] { return snd_pcm_resume(pcm_); });
 }
 
 int PcmDevice::check() {
@@ -302,9 +189,9 @@ int PcmDevice::check() {
 
 // snd_pcm_avail() of an ioplug is content with a stream that is suspended or gone.
 int PcmDevice::available(snd_pcm_sframes_t& frames) {
-  frames = call("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
+  frames = calls_("snd_pcm_avail", [this] { return snd_pcm_avail(pcm_); });
   if (frames < 0) return static_cast<int>(frames);
-  switch (call("snd_pcm_state", [this] { return snd_pcm_state(pcm_); })) {
+  switch (calls_("snd_pcm_state", [this] { return snd_pcm_state(pcm_); })) {
     case SND_PCM_STATE_OPEN:
       return -EBADFD;
     case SND_PCM_STATE_DISCONNECTED:
@@ -333,7 +220,7 @@ int PcmDevice::now(DeviceTime& time) {
   snd_pcm_uframes_t frames = 0;
   snd_htimestamp_t stamp = {};
   const int error =
-      call("snd_pcm_htimestamp", [&] { return snd_pcm_htimestamp(pcm_, &frames, &stamp); });
+      calls_("snd_pcm_htimestamp", [&] { return snd_pcm_htimestamp(pcm_, &frames, &stamp); });
   if (error == -EPIPE || error == -ESTRPIPE || error == -ENODEV || error == -EBADFD) return error;
   if (error < 0) {
     hardwareTime_ = false;  // a plugin without time stamps: an ioplug answers EIO
@@ -348,15 +235,15 @@ int PcmDevice::now(DeviceTime& time) {
 }
 
 int PcmDevice::delay(snd_pcm_sframes_t& frames) {
-  return call("snd_pcm_delay", [&] { return snd_pcm_delay(pcm_, &frames); });
+  return calls_("snd_pcm_delay", [&] { return snd_pcm_delay(pcm_, &frames); });
 }
 
-snd_pcm_sframes_t PcmDevice::read(int16_t* to, snd_pcm_uframes_t frames) {
-  return call("snd_pcm_readi", [&] { return snd_pcm_readi(pcm_, to, frames); });
+snd_pcm_sframes_t PcmDevice::read(void* to, snd_pcm_uframes_t frames) {
+  return calls_("snd_pcm_readi", [&] { return snd_pcm_readi(pcm_, to, frames); });
 }
 
-snd_pcm_sframes_t PcmDevice::write(const int16_t* from, snd_pcm_uframes_t frames) {
-  return call("snd_pcm_writei", [&] { return snd_pcm_writei(pcm_, from, frames); });
+snd_pcm_sframes_t PcmDevice::write(const void* from, snd_pcm_uframes_t frames) {
+  return calls_("snd_pcm_writei", [&] { return snd_pcm_writei(pcm_, from, frames); });
 }
 
 int PcmDevice::pollFds(pollfd* to) const {
@@ -366,7 +253,7 @@ int PcmDevice::pollFds(pollfd* to) const {
 int PcmDevice::pollEvents(pollfd* fds) {
   unsigned short events = 0;
   const int count = snd_pcm_poll_descriptors_count(pcm_);
-  const int error = call("snd_pcm_poll_descriptors_revents", [&] {
+  const int error = calls_("snd_pcm_poll_descriptors_revents", [&] {
     return snd_pcm_poll_descriptors_revents(
         pcm_, fds, static_cast<unsigned>(count < kPollFdsMax ? count : kPollFdsMax), &events);
   });

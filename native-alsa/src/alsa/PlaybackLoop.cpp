@@ -128,9 +128,10 @@ int PlaybackLoop::begin() {
   const int64_t most = bufferFrames() - std::max<int64_t>(chunkFrames_, device_.periodFrames());
   // What an xrun threw away before its time stays silent for its time: the stream's margin holds.
   const int64_t thrownAway = dryAtNs_ == 0 ? 0 : nsToFrames(dryAtNs_ - monotonicNs());
-  const int64_t silence =
-      std::clamp<int64_t>(std::max<int64_t>(load(StreamMemory::kStartSilenceFrames), thrownAway), 0,
-                          std::max<int64_t>(0, most));
+  // A card does not start without a sample.
+  const int64_t least = device_.heldFrames() + (device_.heldFrames() > 0 ? chunkFrames_ : 0);
+  const int64_t wanted = std::max<int64_t>(load(StreamMemory::kStartSilenceFrames), thrownAway);
+  const int64_t silence = std::min(std::max(wanted, least), std::max<int64_t>(0, most));
   if (const int64_t result = writeSilence(silence); result < 0) return static_cast<int>(result);
   if (const int error = feed(); error < 0) return error;
   if (const int error = device_.start(); error < 0) return error;
@@ -299,7 +300,7 @@ int64_t PlaybackLoop::ringFrames() const {
 }
 
 int64_t PlaybackLoop::guardFrames() const {
-  return std::clamp<int64_t>(load(StreamMemory::kGuardFrames), 0,
+  return std::clamp<int64_t>(load(StreamMemory::kGuardFrames) + device_.heldFrames(), 0,
                              std::max<int64_t>(0, bufferFrames() - 2 * chunkFrames_));
 }
 

@@ -23,6 +23,7 @@ StreamOptions readOptions(const Napi::Object& from) {
   options.device = from.Get("device").As<Napi::String>();
   options.rate = static_cast<unsigned>(integer(from, "rate"));
   options.channels = static_cast<unsigned>(integer(from, "channels"));
+  options.cardRate = static_cast<unsigned>(integer(from, "cardRate"));
   options.periodFrames = static_cast<unsigned>(integer(from, "periodFrames"));
   options.bufferFrames = static_cast<unsigned>(integer(from, "bufferFrames"));
   options.slotFrames = integer(from, "slotFrames");
@@ -155,8 +156,12 @@ Napi::Value Stream::negotiated(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Negotiated& from = core_->negotiated;
   auto to = Napi::Object::New(env);
+  to.Set("rate", from.rate);
+  to.Set("channels", from.channels);
+  to.Set("format", from.format);
   to.Set("periodFrames", from.periodFrames);
   to.Set("bufferFrames", from.bufferFrames);
+  to.Set("heldFrames", from.heldFrames);
   to.Set("cardName", from.cardName);
   to.Set("priorityErrno", from.priorityErrno);
   return to;

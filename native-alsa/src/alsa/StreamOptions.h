@@ -7,12 +7,13 @@ namespace kvm_audio {
 
 enum class Direction { kCapture, kPlayback };
 
-// What TypeScript validated and asked for. All lengths in frames of the device's rate.
+// What TypeScript validated and asked for. All lengths in frames of `rate`.
 struct StreamOptions {
   Direction direction = Direction::kCapture;
   std::string device;
   unsigned rate = 48000;
   unsigned channels = 2;
+  unsigned cardRate = 0;  // measured: the card's frames come at this rate, whatever it says
   unsigned periodFrames = 0;
   unsigned bufferFrames = 0;
   int32_t slotFrames = 0;
@@ -24,10 +25,15 @@ struct StreamOptions {
   int32_t startSilenceFrames = 0;
 };
 
-// What the device granted. Written by the device thread before it announces `opened`.
+// What the device granted, in its own shape and frames. Written by the device thread before it
+// announces `opened`.
 struct Negotiated {
+  unsigned rate = 0;
+  unsigned channels = 0;
+  const char* format = "";  // as libasound names it
   unsigned periodFrames = 0;
   unsigned bufferFrames = 0;
+  unsigned heldFrames = 0;  // of the stream: CardEdge::heldFrames()
   char cardName[96] = "";
   int priorityErrno = 0;
 };

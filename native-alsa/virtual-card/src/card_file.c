@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "card_file.h"
 
+#include <alsa/asoundlib.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,13 @@ bool card_name_is_valid(const char *name)
 		if (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
 			return false;
 	return true;
+}
+
+bool card_format_is_known(uint32_t format)
+{
+	return format == SND_PCM_FORMAT_S16_LE || format == SND_PCM_FORMAT_S24_LE ||
+	       format == SND_PCM_FORMAT_S24_3LE || format == SND_PCM_FORMAT_S32_LE ||
+	       format == SND_PCM_FORMAT_FLOAT_LE;
 }
 
 /* The folder is for its owner only: whoever can write a card can crash who maps it. */

@@ -25,6 +25,9 @@ struct card {
 
 bool card_name_is_valid(const char *name);
 
+/* Whether a card can be made with it (snd_pcm_format_t). */
+bool card_format_is_known(uint32_t format);
+
 /* Opens a card and maps it; makes it where `shape` is given and it is missing. 0 or -errno. */
 int card_open(struct card *card, const char *name, const struct card_shape *shape);
 void card_close(struct card *card);

@@ -17,7 +17,8 @@
 static const char usage_text[] =
 	"usage: kvm-audio-card NAME COMMAND\n"
 	"  status [--json]                what the card is and does\n"
-	"  create [--rate HZ] [--channels N] [--format S16_LE|S24_3LE|S32_LE]\n"
+	"  create [--rate HZ] [--channels N] \n"
+	"         [--format S16_LE|S24_LE|S24_3LE|S32_LE|FLOAT_LE]\n"
 	"  remove                         deletes the card, if nobody uses it\n"
 	"  skew PPM                       its clock runs fast (+) or slow (-), -1000 to 1000\n"
 	"  rate HZ                        its clock changes to another rate\n"
@@ -189,8 +190,7 @@ static bool read_shape(struct arguments arguments, struct card_shape *shape)
 			   parse_number(value, 1, CARD_CHANNELS_MAX, &number)) {
 			shape->channels = (uint32_t)number;
 		} else if (is_word(arguments, i, "--format") &&
-			   (strcmp(value, "S16_LE") == 0 || strcmp(value, "S24_3LE") == 0 ||
-			    strcmp(value, "S32_LE") == 0)) {
+			   card_format_is_known((uint32_t)snd_pcm_format_value(value))) {
 			shape->format = (uint32_t)snd_pcm_format_value(value);
 			shape->sample_bytes = (uint32_t)snd_pcm_format_physical_width(
 						      (snd_pcm_format_t)shape->format) / 8;
@@ -220,7 +220,7 @@ int main(int argc, char **argv)
 		return usage("a card's name has letters, digits, - and _, at most 32");
 	if (strcmp(command, "create") == 0 && !read_shape(arguments, &shape))
 		return usage("create: --rate 8000 to 192000, --channels 1 to 8, --format "
-			     "S16_LE, S24_3LE or S32_LE");
+			     "S16_LE, S24_LE, S24_3LE, S32_LE or FLOAT_LE");
 	err = card_open(&card, argv[1], strcmp(command, "remove") == 0 ? NULL : &shape);
 	if (err < 0)
 		return refuse("%s: %s", argv[1], err == -ENOENT ? "no such card" : strerror(-err));

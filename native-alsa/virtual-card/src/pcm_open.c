@@ -68,9 +68,9 @@ static int read_shape(const struct request *request, struct card_shape *shape)
 {
 	snd_pcm_format_t format = snd_pcm_format_value(request->format);
 
-	if (format != SND_PCM_FORMAT_S16_LE && format != SND_PCM_FORMAT_S32_LE &&
-	    format != SND_PCM_FORMAT_S24_3LE) {
-		SNDERR("kvm_audio_card: format %s: S16_LE, S32_LE or S24_3LE", request->format);
+	if (!card_format_is_known((uint32_t)format)) {
+		SNDERR("kvm_audio_card: format %s: S16_LE, S24_LE, S24_3LE, S32_LE or FLOAT_LE",
+		       request->format);
 		return -EINVAL;
 	}
 	if (request->rate < (long)CARD_RATE_MIN || request->rate > (long)CARD_RATE_MAX) {

@@ -245,6 +245,10 @@ static void shapes(void)
 	shape("CARD=x,RATE=44100,CHANNELS=1", 44100, 2);
 	shape("CARD=x,FORMAT=S32_LE", 48000, 8);
 	shape("CARD=x,FORMAT=S24_3LE", 48000, 6);
+	shape("CARD=x,FORMAT=S24_LE", 48000, 8);
+	shape("CARD=x,FORMAT=FLOAT_LE", 48000, 8);
+	shape("CARD=x,RATE=32000,FORMAT=S32_LE", 32000, 8);
+	shape("CARD=x,RATE=96000,CHANNELS=1,FORMAT=S24_3LE", 96000, 3);
 	shape("CARD=x,RATE=8000,CHANNELS=8", 8000, 16);
 }
 

@@ -22,6 +22,7 @@ import {
   version,
 } from '@kvm-audio/daemon';
 import {
+  type Margins,
   monotonicUs,
   type Negotiated,
   PcmPlayback,
@@ -137,9 +138,7 @@ export class OutputPipeline implements Pipeline {
             slotFramesMax: packetMsMax * framesPerMs,
             slotCount: ringSlots,
             schedFifoPriority: realtime.fifoPriority,
-            guardFrames: guardMs * framesPerMs,
-            lowWaterFrames: lowWaterMs * framesPerMs,
-            startSilenceFrames: Math.round(output.targetMs * framesPerMs),
+            ...this.#margins(0),
           },
           events,
         ),
@@ -156,6 +155,15 @@ export class OutputPipeline implements Pipeline {
         fatal,
       },
     );
+  }
+
+  /** @param heldFrames of what is queued, what playing cannot go on with. */
+  #margins(heldFrames: number): Margins {
+    return {
+      guardFrames: guardMs * framesPerMs,
+      lowWaterFrames: lowWaterMs * framesPerMs + heldFrames,
+      startSilenceFrames: Math.round(this.#context.config.output.targetMs * framesPerMs),
+    };
   }
 
   async start(): Promise<void> {
@@ -236,6 +244,9 @@ export class OutputPipeline implements Pipeline {
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
+    // What a card's resampler holds cannot be played while a missing packet is made up.
+    const margins = this.#margins(negotiated.heldFrames);
+    device.setMargins(margins);
     this.#player = new Player(
       device,
       this.#decoder,
@@ -245,8 +256,8 @@ export class OutputPipeline implements Pipeline {
       this.#counters,
       {
         channels: output.channels,
-        targetFrames: Math.round(output.targetMs * framesPerMs),
-        lowWaterFrames: lowWaterMs * framesPerMs,
+        targetFrames: margins.startSilenceFrames,
+        lowWaterFrames: margins.lowWaterFrames,
         lookaheadSamples,
       },
     );
