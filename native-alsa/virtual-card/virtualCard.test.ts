@@ -222,6 +222,7 @@ describe('the control command', () => {
     [2, ['x', 'skew']],
     [2, ['x', 'skew', '1001']],
     [2, ['x', 'skew', 'nan']],
+    [2, ['x', 'rate', '44100', '--loudly']],
     [2, ['x', 'host-idle', 'maybe']],
     [2, ['x', 'unplug', '--errno', 'EPERM']],
     [2, ['../x', 'status']],
@@ -312,6 +313,7 @@ const cases: Record<string, string> = {
   'forced-xrun': 'a forced xrun breaks the running streams once',
   skew: 'a skew shows in the position, and changing it does not make it jump',
   rate: 'a changed rate paces a running handle, and is the only one that a new handle offers',
+  'rate-unsaid': 'a rate that changes unsaid paces a handle that was offered the old one',
   'killed-player': 'a killed or stopped player leaves the card usable and the capture running',
 };
 

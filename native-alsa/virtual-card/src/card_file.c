@@ -105,6 +105,7 @@ static void fill_header(struct card_header *header, const struct card_shape *sha
 	header->format = shape->format;
 	read_boot_id(header->boot_id, sizeof(header->boot_id));
 	atomic_store(&header->halted_eio_ms, DEFAULT_EIO_MS);
+	atomic_store(&header->offered_rate_hz, shape->rate_hz);
 	card_clock_init(&header->clock, shape->rate_hz, monotonic_ns());
 }
 

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define CARD_MAGIC "KVMCARD"
-#define CARD_VERSION 1u
+#define CARD_VERSION 2u
 #define CARD_NAME_MAX 32
 #define CARD_RATE_MIN 8000u
 #define CARD_RATE_MAX 192000u
@@ -110,6 +110,8 @@ struct card_header {
 	_Atomic int32_t gone_errno;         /* what handles of an unplugged card answer */
 	_Atomic uint32_t hang;              /* 1: every call on the card waits */
 	_Atomic uint32_t halted_eio_ms;     /* a blocked call on a halted side: EIO */
+	_Atomic uint32_t offered_rate_hz;   /* to new handles; the clock may have another */
+	uint32_t unused;
 };
 
 #endif

@@ -17,11 +17,12 @@
 static const char usage_text[] =
 	"usage: kvm-audio-card NAME COMMAND\n"
 	"  status [--json]                what the card is and does\n"
-	"  create [--rate HZ] [--channels N] \n"
+	"  create [--rate HZ] [--channels N]\n"
 	"         [--format S16_LE|S24_LE|S24_3LE|S32_LE|FLOAT_LE]\n"
 	"  remove                         deletes the card, if nobody uses it\n"
 	"  skew PPM                       its clock runs fast (+) or slow (-), -1000 to 1000\n"
-	"  rate HZ                        its clock changes to another rate\n"
+	"  rate HZ [--unsaid]             its clock changes to another rate; --unsaid: and it\n"
+	"                                 offers the old one, as receivers do that do not know\n"
 	"  xrun [playback|capture]        breaks the running stream(s) once\n"
 	"  unplug [--errno ENODEV|EBADFD] the card goes; open handles are dead for ever\n"
 	"  replug                         it comes back, for new opens\n"
@@ -79,12 +80,14 @@ static int run_skew(struct card *card, struct arguments arguments)
 
 static int run_rate(struct card *card, struct arguments arguments)
 {
+	bool unsaid = is_word(arguments, 1, "--unsaid");
 	double hz;
 
-	if (arguments.count != 1 ||
+	if (arguments.count != 1 + unsaid ||
 	    !parse_number(arguments.value[0], CARD_RATE_MIN, CARD_RATE_MAX, &hz))
-		return usage("rate: give one number from 8000 to 192000, in Hz");
-	return control_rate(card, (uint32_t)hz);
+		return usage("rate: give one number from 8000 to 192000, in Hz, and --unsaid or "
+			     "nothing");
+	return control_rate(card, (uint32_t)hz, !unsaid);
 }
 
 static int run_xrun(struct card *card, struct arguments arguments)

@@ -13,7 +13,7 @@ int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int control_status(const struct card *card, const char *name, bool json);
 
 int control_skew(struct card *card, int64_t milli_ppm);
-int control_rate(struct card *card, uint32_t rate_hz);
+int control_rate(struct card *card, uint32_t rate_hz, bool offered);
 int control_xrun(struct card *card, bool playback, bool capture);
 int control_unplug(struct card *card, int gone_errno);
 int control_replug(struct card *card);

@@ -37,7 +37,7 @@ int control_skew(struct card *card, int64_t milli_ppm)
 	return 0;
 }
 
-int control_rate(struct card *card, uint32_t rate_hz)
+int control_rate(struct card *card, uint32_t rate_hz, bool offered)
 {
 	struct card_clock *clock = &card->header->clock;
 
@@ -45,6 +45,8 @@ int control_rate(struct card *card, uint32_t rate_hz)
 		return refuse("this card was made for at most %u Hz: remove it, and make it anew",
 			      card->header->ring_frames / 2);
 	card_clock_set(clock, rate_hz, card_clock_skew_milli_ppm(clock), monotonic_ns());
+	if (offered)
+		atomic_store(&card->header->offered_rate_hz, rate_hz);
 	card_wake(card);
 	return 0;
 }

@@ -99,6 +99,7 @@ int control_status(const struct card *card, const char *name, bool json)
 	print_text("format", snd_pcm_format_name((snd_pcm_format_t)header->format), json);
 	print_number("channels", header->channels, 0, json);
 	print_number("rate", card_clock_rate_hz(&header->clock), 0, json);
+	print_number("offeredRate", atomic_load(&header->offered_rate_hz), 0, json);
 	print_number("skewPpm", (double)card_clock_skew_milli_ppm(&header->clock) / 1000, 3, json);
 	print_number("monotonicNs", (double)now_ns, 0, json);
 	print_number("position", (double)card_clock_position(&header->clock, now_ns), 0, json);

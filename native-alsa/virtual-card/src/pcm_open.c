@@ -98,7 +98,7 @@ static int constrain(struct stream *stream)
 	static const unsigned int access[] = {SND_PCM_ACCESS_MMAP_INTERLEAVED,
 					      SND_PCM_ACCESS_RW_INTERLEAVED};
 	const struct card_header *header = stream->card.header;
-	unsigned int rate = card_clock_rate_hz(&header->clock);
+	unsigned int rate = atomic_load(&header->offered_rate_hz);
 	unsigned int format = header->format;
 	unsigned int second = rate * header->frame_bytes;
 	unsigned int period = rate / PERIODS_PER_SECOND_MAX * header->frame_bytes;

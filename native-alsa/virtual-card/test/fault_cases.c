@@ -242,25 +242,47 @@ static void skew(void)
 	snd_pcm_close(pcm);
 }
 
+static void check_offer(unsigned int rate)
+{
+	snd_pcm_hw_params_t *params;
+	unsigned int low, high;
+	snd_pcm_t *pcm;
+
+	check_result(try_open(&pcm, "x", SND_PCM_STREAM_CAPTURE, 0), 0);
+	snd_pcm_hw_params_alloca(&params);
+	check(snd_pcm_hw_params_any(pcm, params) >= 0, "no configuration");
+	snd_pcm_hw_params_get_rate_min(params, &low, NULL);
+	snd_pcm_hw_params_get_rate_max(params, &high, NULL);
+	check(low == rate && high == rate, "%u to %u Hz", low, high);
+	snd_pcm_close(pcm);
+}
+
 static void rate(void)
 {
 	snd_pcm_t *pcm = open_endless();
-	snd_pcm_hw_params_t *params;
-	unsigned int low, high;
 	double hz;
 
 	check_result(control("x", "rate 44100"), 0);
 	hz = measured_rate(pcm);
 	check(fabs(hz - 44100) < 10, "%.1f Hz", hz);
 	snd_pcm_close(pcm);
-	check_result(try_open(&pcm, "x", SND_PCM_STREAM_CAPTURE, 0), 0);
-	snd_pcm_hw_params_alloca(&params);
-	check(snd_pcm_hw_params_any(pcm, params) >= 0, "no configuration");
-	snd_pcm_hw_params_get_rate_min(params, &low, NULL);
-	snd_pcm_hw_params_get_rate_max(params, &high, NULL);
-	check(low == 44100 && high == 44100, "%u to %u Hz", low, high);
-	snd_pcm_close(pcm);
+	check_offer(44100);
 	check_result(control("x", "rate 192000 2>/dev/null"), 1);
+}
+
+static void rate_unsaid(void)
+{
+	snd_pcm_t *pcm;
+	double hz;
+
+	check_result(control("x", "rate 44100 --unsaid"), 0);
+	check_offer(48000);
+	pcm = open_endless();
+	hz = measured_rate(pcm);
+	check(fabs(hz - 44100) < 10, "%.1f Hz", hz);
+	snd_pcm_close(pcm);
+	check_result(control("x", "skew 0"), 0);
+	check_offer(48000);
 }
 
 static pid_t fork_player(void)
@@ -344,6 +366,7 @@ const struct test_case fault_cases[] = {
 	{"forced-xrun", forced_xrun},
 	{"skew", skew},
 	{"rate", rate},
+	{"rate-unsaid", rate_unsaid},
 	{"killed-player", killed_player},
 	{NULL, NULL},
 };

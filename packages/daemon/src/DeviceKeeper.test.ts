@@ -208,6 +208,42 @@ describe('a device keeper', () => {
     expect(owner.onClosing).toHaveBeenCalledTimes(1);
   });
 
+  test('reopens: closes the device, and opens another when its thread has ended', async () => {
+    const { keeper, devices, owner } = bench();
+    keeper.reopen();
+    keeper.start();
+    await settle();
+    keeper.reopen();
+    expect(devices[0]?.closed).toBe(false);
+    devices[0]?.events.opened({ rate: 48_000 });
+    keeper.reopen();
+    keeper.reopen();
+    expect(keeper.device).toBeUndefined();
+    expect(devices[0]?.closed).toBe(true);
+    expect(owner.onClosing).toHaveBeenCalledTimes(1);
+    devices[0]?.events.failed(gone);
+    await settle();
+    expect(devices).toHaveLength(1);
+    devices[0]?.join();
+    await settle();
+    expect(devices).toHaveLength(2);
+    expect(keeper.lostReason).toBeNull();
+    devices[1]?.events.opened({ rate: 44_100 });
+    expect(owner.onOpened).toHaveBeenLastCalledWith(devices[1], { rate: 44_100 });
+  });
+
+  test('reopened and stopped opens none', async () => {
+    const { keeper, devices } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000 });
+    keeper.reopen();
+    void keeper.stop();
+    devices[0]?.join();
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(devices).toHaveLength(1);
+  });
+
   test('stops: closes the device, waits for its end, tries nothing more', async () => {
     const { keeper, devices } = bench();
     keeper.start();

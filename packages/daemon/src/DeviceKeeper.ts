@@ -95,6 +95,13 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     void this.#closing.then(() => this.#tryOpen());
   }
 
+  /** Closes it and opens it anew, as its owner wants it now. Does nothing unless it is open. */
+  reopen(): void {
+    if (!this.#opened) return;
+    this.#closeDevice();
+    void this.#closing.then(() => this.#tryOpen());
+  }
+
   /** Closes it. Idempotent; resolves when the device's thread has ended or was left behind. */
   async stop(): Promise<void> {
     this.#wanted = false;

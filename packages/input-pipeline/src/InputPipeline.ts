@@ -49,6 +49,7 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { FrameEncoder } from './FrameEncoder.js';
+import { RateWatch } from './RateWatch.js';
 import { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -71,6 +72,7 @@ export class InputPipeline implements Pipeline {
   readonly #figures = new ClientFigures();
   readonly #device: DeviceKeeper<PcmCapture, Negotiated>;
   readonly #linger: Linger;
+  readonly #rateWatch = new RateWatch();
   readonly #latency = new LatencyHistogram();
   readonly #drops = noDrops();
   #format: EffectiveFormat;
@@ -83,6 +85,8 @@ export class InputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #openedUs = 0;
+  /** Hz at which the card runs, where it was measured that it does not as it says. */
+  #cardRate: number | undefined;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
 
@@ -148,8 +152,17 @@ export class InputPipeline implements Pipeline {
   #onFrames(device: PcmCapture): void {
     for (let slot = device.peek(); slot; slot = device.peek()) {
       this.#onFrame(slot);
+      const cardRate = this.#rateWatch.onFrame(slot);
       device.release();
+      if (cardRate !== undefined) this.#followRate(cardRate);
     }
+  }
+
+  /** The card is closed: no slot follows. */
+  #followRate(cardRate: number): void {
+    this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
+    this.#cardRate = cardRate;
+    this.#device.reopen();
   }
 
   #onFrame(frame: CaptureSlot): void {
@@ -197,10 +210,13 @@ export class InputPipeline implements Pipeline {
 
   #deviceOptions(): ConstructorParameters<typeof PcmCapture>[0] {
     const { input, realtime } = this.#context.config;
+    // A card that comes back may be another one.
+    if (this.#device.lostReason !== null) this.#cardRate = undefined;
     return {
       device: input.device,
       rate: mediaRate,
       channels: this.#channels,
+      ...(this.#cardRate !== undefined && { cardRate: this.#cardRate }),
       periodFrames: Math.round(Math.min(input.periodMs, this.#format.frameMs) * framesPerMs),
       bufferFrames: Math.round(input.bufferMs * framesPerMs),
       slotFrames: this.#format.frameMs * framesPerMs,
@@ -270,6 +286,7 @@ export class InputPipeline implements Pipeline {
     this.#openedUs = monotonicUs();
     this.#letGo();
     this.#discontinuity = true;
+    this.#rateWatch.onOpened(this.#cardRate ?? negotiated.rate);
     device.setSlotFrames(this.#format.frameMs * framesPerMs);
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
   }
