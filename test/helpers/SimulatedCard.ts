@@ -114,6 +114,8 @@ export class SimulatedCard {
   playout(): {
     streaming: boolean;
     queuedFrames: number;
+    ringFrames: number;
+    beyondFrames: number;
     silenceFrames: number;
     lastProgressUs: number;
   } {
@@ -121,6 +123,8 @@ export class SimulatedCard {
       lastProgressUs: this.#lastProgressUs,
       streaming: this.#streaming === 1,
       queuedFrames: this.queuedFrames(),
+      ringFrames: this.#ring.reduce((sum, { frames }) => sum + frames, 0),
+      beyondFrames: 0,
       silenceFrames: this.#silenceFrames,
     };
   }

@@ -39,6 +39,19 @@ async function hear({ heard }: Recorder, first: Int16Array, frames: number): Pro
   return joined(heard).subarray(2 * at, 2 * (at + frames));
 }
 
+test('what is unplayed is what the ring has, and what the device’s buffer can hold', async () => {
+  const bufferFrames = 2_400;
+  const { playback } = await openPlayback(card.device, { bufferFrames, slotCount: 20 });
+  const pcm = pattern(9_600);
+  for (let at = 0; at < 9_600; at += 480) commit(playback, pcm.subarray(2 * at, 2 * (at + 480)));
+  await until(() => playback.counters().framesPlayed > 0);
+  const { queuedFrames, ringFrames, beyondFrames } = playback.playout(monotonicUs());
+  expect(ringFrames).toBe(9_600 - playback.counters().framesPlayed);
+  expect(queuedFrames - ringFrames).toBeLessThanOrEqual(bufferFrames);
+  expect(beyondFrames).toBe(0);
+  await until(() => playback.playout(monotonicUs()).ringFrames === 0);
+});
+
 async function stopped({ playback }: Player): Promise<void> {
   await until(
     () => playback.counters().streaming === 0 && playback.queuedFrames(monotonicUs()) === 0,

@@ -28,6 +28,10 @@ export type Playout = {
    * deviceDelayFrames only
    */
   queuedFrames: number;
+  /** of these, what waits in the ring */
+  ringFrames: number;
+  /** what the card holds beyond its buffer, so that it is heard so much later */
+  beyondFrames: number;
   /** see PlaybackCounters */
   silenceFrames: number;
   lastProgressUs: number;
@@ -81,6 +85,8 @@ export class PcmPlayback {
   readonly #playout: Playout = {
     streaming: false,
     queuedFrames: 0,
+    ringFrames: 0,
+    beyondFrames: 0,
     silenceFrames: 0,
     lastProgressUs: 0,
   };
@@ -148,21 +154,29 @@ export class PcmPlayback {
     playout.streaming = statistics[layout.streaming] === 1 && !stopped;
     playout.silenceFrames = statistics[layout.silenceFrames]!;
     playout.lastProgressUs = statistics[layout.lastProgressUs]!;
+    playout.beyondFrames = statistics[layout.beyondFrames]!;
+    playout.ringFrames = this.#ringFrames(statistics);
     playout.queuedFrames = this.#unplayed(statistics, nowUs);
     return playout;
   }
 
   #unplayed(statistics: Float64Array, nowUs: number): number {
     const { layout, options } = this.#stream;
-    if (statistics[layout.stopSeen] !== this.#stopWord) {
-      return this.#beforeTheStart(this.#committedFrames - this.#committedFramesAtStop);
-    }
-    const taken = statistics[layout.framesMoved]! + statistics[layout.framesDropped]!;
-    const ringFrames = this.#committedFrames - taken;
-    if (statistics[layout.streaming] === 0) return this.#beforeTheStart(ringFrames);
+    const ringFrames = this.#ringFrames(statistics);
+    const stopped = statistics[layout.stopSeen] !== this.#stopWord;
+    if (stopped || statistics[layout.streaming] === 0) return this.#beforeTheStart(ringFrames);
     const elapsedUs = statistics[layout.advancing] === 1 ? nowUs - statistics[layout.fillUs]! : 0;
     const playedFrames = (elapsedUs * options.rate) / 1e6;
     return ringFrames + Math.max(0, statistics[layout.fillFrames]! - playedFrames);
+  }
+
+  #ringFrames(statistics: Float64Array): number {
+    const { layout } = this.#stream;
+    if (statistics[layout.stopSeen] !== this.#stopWord) {
+      return this.#committedFrames - this.#committedFramesAtStop;
+    }
+    const taken = statistics[layout.framesMoved]! + statistics[layout.framesDropped]!;
+    return this.#committedFrames - taken;
   }
 
   #beforeTheStart(ringFrames: number): number {

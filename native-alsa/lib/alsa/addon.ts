@@ -36,6 +36,7 @@ export type Layout = Readonly<
     | 'deviceDelayFrames'
     | 'fillFrames'
     | 'fillUs'
+    | 'beyondFrames'
     | 'advancing'
     | 'stopSeen'
     // bytes

@@ -159,7 +159,9 @@ int PlaybackLoop::lookAtDevice() {
   noteConsumption();
   snd_pcm_sframes_t delay = 0;
   const int unknown = device_.delay(delay);
-  statistic(StreamMemory::kDeviceDelayFrames) = unknown < 0 ? fillFrames_ : delay;
+  if (unknown < 0) delay = fillFrames_;
+  statistic(StreamMemory::kDeviceDelayFrames) = delay;
+  statistic(StreamMemory::kBeyondFrames) = std::max<int64_t>(0, delay - fillFrames_);
   return unknown;
 }
 

@@ -42,6 +42,7 @@ class StreamMemory {
     kSilenceFrames,  // playback
     kFillFrames,     // playback: what the device's buffer held at kFillUs
     kFillUs,         // playback
+    kBeyondFrames,   // playback: by how much snd_pcm_delay was above that fill
     kAdvancing,      // playback: 1 = the device consumes, so kFillFrames may be extrapolated
     kStopSeen,       // playback: kStop as it was carried out last
     kLastProgressUs,

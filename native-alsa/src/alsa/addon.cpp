@@ -44,6 +44,7 @@ Napi::Object describeLayout(Napi::Env env) {
       {"deviceDelayFrames", Memory::kDeviceDelayFrames},
       {"fillFrames", Memory::kFillFrames},
       {"fillUs", Memory::kFillUs},
+      {"beyondFrames", Memory::kBeyondFrames},
       {"advancing", Memory::kAdvancing},
       {"stopSeen", Memory::kStopSeen},
       {"headersByteOffset", static_cast<int32_t>(Memory::kHeadersOffset)},

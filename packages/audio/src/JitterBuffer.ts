@@ -102,6 +102,7 @@ export class JitterBuffer {
     slot.seq = packet.seq;
     slot.mediaTime = packet.mediaTime;
     slot.captureTimeUs = packet.captureTimeUs;
+    slot.arrivalUs = nowMs * 1000;
     slot.flags = packet.flags;
     slot.frames = frames;
     packet.bytes.copy(slot.room, 0, packet.payloadStart, packet.payloadEnd);

@@ -43,10 +43,15 @@ describe('quantiles', () => {
   test('of nothing are zero', () => {
     expect(new LatencyHistogram(10_000, 0).summary('arrival', 0)).toEqual({
       count: 0,
+      meanMs: 0,
       p50Ms: 0,
       p95Ms: 0,
       p99Ms: 0,
       maxMs: 0,
+      jitterMs: 0,
+      trendMsPerMinute: 0,
+      totalCount: 0,
+      totalMs: 0,
       from: 'arrival',
     });
   });
@@ -63,7 +68,7 @@ describe('quantiles', () => {
     const { p50Ms, maxMs, count } = histogram.summary('capture', 0);
     expect(count).toBe(1);
     expect(maxMs).toBe(ms);
-    expect(p50Ms).toBe(Math.min(ms, 4_704));
+    expect(p50Ms).toBe(ms);
   });
 });
 
@@ -98,5 +103,61 @@ describe('the window', () => {
       expect(count).toBeGreaterThanOrEqual(Math.min(within(960), added.length));
       expect(count).toBeLessThanOrEqual(within(2_041));
     }
+  });
+});
+
+describe('narrower buckets', () => {
+  test.each([0.004, 0.127, 1.5, 2.55, 2.56, 20, 23.04, 180, 500])('have %f ms', (ms) => {
+    const histogram = new LatencyHistogram(10_000, 0, 0.01);
+    for (let i = 0; i < 9; i++) histogram.add(ms, 0);
+    histogram.add(2 * ms + 1, 0);
+    const { p50Ms } = histogram.figures(0);
+    expect(p50Ms).toBeGreaterThanOrEqual(ms);
+    expect(p50Ms).toBeLessThanOrEqual(ms < 2.56 ? ms + 0.01 : ms < 23.04 ? ms + 0.08 : 2 * ms + 1);
+  });
+});
+
+describe('the mean and the jitter', () => {
+  test('are those of the steps from one to the next', () => {
+    const histogram = new LatencyHistogram(10_000, 0);
+    for (let i = 0; i < 1_000; i++) histogram.add(i % 2 === 0 ? 20 : 30, i);
+    const { meanMs, jitterMs } = histogram.figures(1_000);
+    expect(meanMs).toBe(25);
+    expect(jitterMs).toBeCloseTo(10, 1);
+  });
+
+  test('of the totals are of all that ever was', () => {
+    const histogram = new LatencyHistogram(1_000, 0);
+    for (let i = 0; i < 50; i++) histogram.add(10, i * 1_000);
+    histogram.forget();
+    expect(histogram.figures(100_000)).toMatchObject({ count: 0, totalCount: 50, totalMs: 500 });
+  });
+});
+
+describe('the trend', () => {
+  function trendAfter(seconds: number, latencyMs: (second: number) => number): number {
+    const histogram = new LatencyHistogram(10_000, 0);
+    for (let i = 0; i <= 50 * seconds; i++) histogram.add(latencyMs(i / 50), i * 20);
+    return histogram.figures(seconds * 1_000).trendMsPerMinute;
+  }
+
+  test('is nothing before there are three windows', () =>
+    expect(trendAfter(29, (second) => second)).toBe(0));
+
+  test.each([0, 6, -6])('is the slope, %d ms a minute', (perMinute) =>
+    expect(trendAfter(100, (second) => 50 + (perMinute * second) / 60)).toBeCloseTo(perMinute, 1),
+  );
+
+  test('is that of the last minute', () => {
+    const trend = trendAfter(300, (second) => Math.min(100, second));
+    expect(trend).toBeCloseTo(0, 1);
+  });
+
+  test('begins anew after a pause', () => {
+    const histogram = new LatencyHistogram(10_000, 0);
+    for (let i = 0; i < 3_000; i++) histogram.add(i / 10, i * 20);
+    expect(histogram.figures(60_000).trendMsPerMinute).toBeGreaterThan(100);
+    histogram.add(300, 120_000);
+    expect(histogram.figures(120_000).trendMsPerMinute).toBe(0);
   });
 });

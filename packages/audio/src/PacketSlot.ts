@@ -19,6 +19,8 @@ export class PacketSlot extends Slot implements OutgoingPacket {
   /** 48 kHz samples. */
   mediaTime = 0;
   captureTimeUs: number | undefined;
+  /** When it was read from its socket; CLOCK_MONOTONIC, microseconds. */
+  arrivalUs = 0;
   flags = 0;
   /** Length in 48 kHz samples. */
   frames = 0;

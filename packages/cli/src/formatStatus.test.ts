@@ -42,7 +42,20 @@ const report: PipelineReport = {
   correctionPpm: 120,
   underruns: 3,
   xruns: 2,
-  latency: { count: 9, p50Ms: 36.5, p95Ms: 37, p99Ms: 38.25, maxMs: 40, from: 'capture' },
+  latency: {
+    count: 9,
+    meanMs: 36.6,
+    p50Ms: 36.5,
+    p95Ms: 37,
+    p99Ms: 38.25,
+    maxMs: 40,
+    jitterMs: 0.5,
+    trendMsPerMinute: 0,
+    totalCount: 9,
+    totalMs: 330,
+    from: 'capture',
+  },
+  stages: {},
   clientFigures: [],
 };
 

@@ -2,6 +2,7 @@ import { escapeControls } from '@kvm-audio/protocol';
 import yargs from 'yargs';
 import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
+import { latencyCommand } from './commands/latency.js';
 import { qualityCommand } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
@@ -35,6 +36,7 @@ async function main(argv: string[]): Promise<void> {
     .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
     .command(statusCommand)
     .command(bridgeCommand)
+    .command(latencyCommand)
     .command(qualityCommand)
     .command(demoCommand)
     .demandCommand(1, 'a command is missing')

@@ -5,7 +5,6 @@ import {
   type EffectiveFormat,
   effectiveFormat,
   isDtx,
-  LatencyHistogram,
   type PacketSlot,
   toStreamFormat,
 } from '@kvm-audio/audio';
@@ -48,6 +47,7 @@ import {
   sendQueuePacketsMax,
   welcome,
 } from '@kvm-audio/protocol';
+import { CaptureLatency } from './CaptureLatency.js';
 import { FrameEncoder } from './FrameEncoder.js';
 import { RateWatch } from './RateWatch.js';
 import { SinkSet } from './SinkSet.js';
@@ -68,12 +68,14 @@ export class InputPipeline implements Pipeline {
   readonly #codec: CodecBackend;
   readonly #pool: BufferPool;
   readonly #listener: ClientListener;
-  readonly #sinks = new SinkSet();
+  readonly #sinks = new SinkSet((waitedMs) =>
+    this.#latency.addWaited(waitedMs, monotonicUs() / 1000),
+  );
   readonly #figures = new ClientFigures();
   readonly #device: DeviceKeeper<PcmCapture, Negotiated>;
   readonly #linger: Linger;
   readonly #rateWatch = new RateWatch();
-  readonly #latency = new LatencyHistogram();
+  readonly #latency = new CaptureLatency(monotonicUs() / 1000);
   readonly #drops = noDrops();
   #format: EffectiveFormat;
   #encoder: FrameEncoder;
@@ -175,10 +177,12 @@ export class InputPipeline implements Pipeline {
       this.#drops.pool_empty += 1;
       return;
     }
+    const startUs = monotonicUs();
     if (!this.#encodeInto(packet, frame)) {
       packet.release();
       return;
     }
+    const encodedUs = monotonicUs();
     packet.seq = this.#seq;
     packet.mediaTime = mediaTime;
     packet.captureTimeUs = Math.round(frame.timeUs);
@@ -192,8 +196,7 @@ export class InputPipeline implements Pipeline {
     this.#bytes += packet.payloadBytes;
     this.#sinks.send(packet);
     packet.release();
-    const nowUs = monotonicUs();
-    this.#latency.add((nowUs - frame.timeUs) / 1000, nowUs / 1000);
+    this.#latency.add(frame.timeUs, frame.frames, startUs, encodedUs, monotonicUs());
   }
 
   /** @returns false, counted, where the codec refused the frame. */
@@ -347,7 +350,8 @@ export class InputPipeline implements Pipeline {
     this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
-    const hangs = hangingCall(device, this.#device.openingMs, monotonicUs());
+    const nowUs = monotonicUs();
+    const hangs = hangingCall(device, this.#device.openingMs, nowUs);
     return {
       state: hangs === null ? this.#state(device?.lastProgressUs) : 'degraded',
       reason: hangs ?? this.#device.lostReason,
@@ -369,7 +373,8 @@ export class InputPipeline implements Pipeline {
       correctionPpm: 0,
       underruns: 0,
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
-      latency: this.#latency.summary('capture'),
+      latency: this.#latency.endToEnd(nowUs / 1000),
+      stages: this.#latency.stages(nowUs / 1000),
       clientFigures: this.#figures.list(),
     };
   }

@@ -7,15 +7,23 @@ import { type Connection, PacketSender } from '@kvm-audio/protocol';
  */
 export class SinkSet {
   readonly #senders = new Map<Connection, PacketSender>();
+  readonly #onWaited: (waitedMs: number) => void;
   #sentByGone = 0;
   #droppedByGone = 0;
+
+  /** @param onWaited a packet that had to wait for its client was sent, so long after the others. */
+  constructor(onWaited: (waitedMs: number) => void = () => undefined) {
+    this.#onWaited = onWaited;
+  }
 
   get size(): number {
     return this.#senders.size;
   }
 
   add(connection: Connection): void {
-    this.#senders.set(connection, new PacketSender(connection));
+    const sender = new PacketSender(connection);
+    sender.onWaited = this.#onWaited;
+    this.#senders.set(connection, sender);
   }
 
   remove(connection: Connection): void {

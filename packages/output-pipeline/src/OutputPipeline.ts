@@ -5,7 +5,6 @@ import {
   effectiveFormat,
   JitterBuffer,
   jitterBufferLimits,
-  LatencyHistogram,
   type OpusDecoder,
   toStreamFormat,
 } from '@kvm-audio/audio';
@@ -49,6 +48,7 @@ import {
 } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
 import { Player, type PlayerCounters } from './Player.js';
+import { PlayoutLatency } from './PlayoutLatency.js';
 
 const framesPerMs = mediaRate / 1000;
 /** Longest packet that is accepted: the longest Opus frame. */
@@ -77,7 +77,7 @@ export class OutputPipeline implements Pipeline {
   readonly #decoder: OpusDecoder;
   readonly #jitter: JitterBuffer;
   readonly #resampler: Resampler;
-  readonly #latency = new LatencyHistogram();
+  readonly #latency = new PlayoutLatency(monotonicUs() / 1000);
   readonly #counters: PlayerCounters = {
     drops: noDrops(),
     concealedFrames: 0,
@@ -94,7 +94,6 @@ export class OutputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #lastPacketUs = 0;
-  #fromCapture = false;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
@@ -216,7 +215,6 @@ export class OutputPipeline implements Pipeline {
     this.#framesReceived += 1;
     this.#bytes += packet.payloadBytes;
     this.#lastPacketUs = nowUs;
-    this.#fromCapture = packet.captureTimeUs !== undefined;
     this.#arrivals.onPacket(packet, nowUs);
     this.#player?.onPacket(packet, nowUs);
   }
@@ -259,6 +257,7 @@ export class OutputPipeline implements Pipeline {
         targetFrames: margins.startSilenceFrames,
         lowWaterFrames: margins.lowWaterFrames,
         lookaheadSamples,
+        clock: monotonicUs,
       },
     );
   }
@@ -338,7 +337,8 @@ export class OutputPipeline implements Pipeline {
       correctionPpm: this.#player?.correctionPpm ?? 0,
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
-      latency: this.#latency.summary(this.#fromCapture ? 'capture' : 'arrival'),
+      latency: this.#latency.endToEnd(nowUs / 1000),
+      stages: this.#latency.stages(nowUs / 1000),
       clientFigures: this.#figures.list(),
     };
   }

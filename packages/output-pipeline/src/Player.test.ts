@@ -2,7 +2,6 @@ import {
   FramePool,
   JitterBuffer,
   jitterBufferLimits,
-  LatencyHistogram,
   type OpusDecoder,
   PacketSlot,
   packetFrames,
@@ -14,6 +13,7 @@ import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
 import { Player, type PlayerCounters } from './Player.js';
+import { PlayoutLatency } from './PlayoutLatency.js';
 
 const ms = mediaRate / 1000;
 const targetMs = 10;
@@ -83,7 +83,7 @@ class Bench {
   readonly card: SimulatedCard;
   readonly decoder = new ClockDecoder();
   readonly counters: PlayerCounters = { ...unchanged, drops: noDrops() };
-  readonly latency = new LatencyHistogram(1e9, 0);
+  readonly latency = new PlayoutLatency(0);
   readonly pool = new FramePool(
     'packets',
     { jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 },
@@ -124,6 +124,7 @@ class Bench {
         targetFrames: targetMs * ms,
         lowWaterFrames: lowWaterMs * ms,
         lookaheadSamples,
+        clock: () => this.card.nowUs,
       },
     );
   }
@@ -226,7 +227,7 @@ describe('a steady stream', () => {
   test('is heard after its frame, the target and the look-ahead: that is its latency', () => {
     const bench = new Bench();
     bench.run(stream(100, 20), 2_900);
-    const { p50Ms } = bench.latency.summary('capture', bench.nowMs);
+    const { p50Ms } = bench.latency.endToEnd(bench.nowMs);
     expect(p50Ms).toBeGreaterThanOrEqual(20 + targetMs + lookaheadSamples / ms - 0.5);
     expect(p50Ms).toBeLessThanOrEqual(20 + targetMs + lookaheadSamples / ms + 0.5);
   });
@@ -603,7 +604,7 @@ describe('the end of a source', () => {
     const arrivals = stream(5, 20).filter(({ packet }) => packet.seq !== 3);
     bench.run(arrivals, 1_101);
     bench.player.end(bench.card.nowUs);
-    const { p50Ms, maxMs } = bench.latency.summary('capture', bench.nowMs);
+    const { p50Ms, maxMs } = bench.latency.endToEnd(bench.nowMs);
     expect(p50Ms).toBeGreaterThan(30);
     expect(maxMs).toBeLessThan(60);
   });

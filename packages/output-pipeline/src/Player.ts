@@ -1,7 +1,6 @@
 import {
   framesAt,
   type JitterBuffer,
-  type LatencyHistogram,
   type OpusDecoder,
   type PacketSlot,
   type PlayoutStep,
@@ -9,6 +8,7 @@ import {
 import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { DriftController } from './DriftController.js';
 import { MarginWatch } from './MarginWatch.js';
+import type { DecodedAt, PlayoutLatency } from './PlayoutLatency.js';
 import { type PcmSink, type PcmSlot, PlayoutWriter } from './PlayoutWriter.js';
 import type { VariableResampler } from './RateMatcher.js';
 import { changeFramesMin } from './Splicer.js';
@@ -30,6 +30,8 @@ export type PlayerOptions = {
   lowWaterFrames: number;
   /** Encoder's look-ahead of the source: its share of the latency, in samples. */
   lookaheadSamples: number;
+  /** CLOCK_MONOTONIC, in microseconds. */
+  clock(): number;
 };
 
 const framesPerMs = mediaRate / 1000;
@@ -52,12 +54,16 @@ export class Player {
   readonly #sink: PcmSink;
   readonly #decoder: OpusDecoder;
   readonly #jitter: JitterBuffer;
-  readonly #latency: LatencyHistogram;
+  readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
   readonly #counters: PlayerCounters;
   /** As seen at the last look, with what was committed since. */
   #streaming = false;
   #fillFrames = 0;
+  #ringFrames = 0;
+  #beyondFrames = 0;
+  #lookUs = 0;
+  readonly #decodedAt: DecodedAt;
   #silenceSeen: number;
   readonly #margin: MarginWatch;
   readonly #drift = new DriftController();
@@ -75,7 +81,7 @@ export class Player {
     decoder: OpusDecoder,
     resampler: VariableResampler,
     jitter: JitterBuffer,
-    latency: LatencyHistogram,
+    latency: PlayoutLatency,
     counters: PlayerCounters,
     options: PlayerOptions,
   ) {
@@ -85,6 +91,16 @@ export class Player {
     this.#latency = latency;
     this.#counters = counters;
     this.#options = options;
+    this.#decodedAt = {
+      lookUs: 0,
+      startUs: 0,
+      endUs: 0,
+      queuedFrames: 0,
+      ringFrames: 0,
+      beyondFrames: 0,
+      trimFrames: 0,
+      lookaheadFrames: options.lookaheadSamples,
+    };
     this.#silenceSeen = sink.playout(0).silenceFrames;
     this.#margin = new MarginWatch(options);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
@@ -164,9 +180,13 @@ export class Player {
   #look(nowUs: number): void {
     const stoodStill = this.#standsStill;
     this.#standsStill = this.standstillMs(nowUs) * 1000 >= standstillUs;
-    const { streaming, queuedFrames, silenceFrames } = this.#sink.playout(nowUs);
+    const { streaming, queuedFrames, ringFrames, beyondFrames, silenceFrames } =
+      this.#sink.playout(nowUs);
     this.#streaming = streaming;
     this.#fillFrames = queuedFrames;
+    this.#ringFrames = ringFrames;
+    this.#beyondFrames = beyondFrames;
+    this.#lookUs = nowUs;
     this.#jitter.skip(silenceFrames - this.#silenceSeen);
     this.#silenceSeen = silenceFrames;
     if (this.#standsStill !== stoodStill) this.#startAnew();
@@ -181,6 +201,7 @@ export class Player {
     this.#writer.forget();
     this.#streaming = false;
     this.#fillFrames = 0;
+    this.#ringFrames = 0;
     this.#givenSinceUs = undefined;
   }
 
@@ -200,7 +221,12 @@ export class Player {
   #commit(slot: PcmSlot, nowUs: number): void {
     if (slot.frames === 0) return;
     this.#givenSinceUs ??= nowUs;
-    this.#fillFrames += this.#writer.commit(slot);
+    this.#noteCommitted(this.#writer.commit(slot));
+  }
+
+  #noteCommitted(frames: number): void {
+    this.#fillFrames += frames;
+    this.#ringFrames += frames;
   }
 
   /** @returns whether there may be more to do. */
@@ -223,6 +249,7 @@ export class Player {
 
   #decode(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
     const packet = step.packet as PacketSlot;
+    const startUs = this.#options.clock();
     try {
       this.#decoder.decode(packet.payload, slot.pcm);
     } catch {
@@ -230,7 +257,7 @@ export class Player {
       this.#decoder.conceal(step.frames, slot.pcm);
       this.#counters.concealedFrames += step.frames;
     }
-    this.#measure(packet, step.trimFrames, nowUs);
+    this.#measure(packet, step.trimFrames, startUs);
     packet.release();
     if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
     else this.#commit(slot, nowUs);
@@ -248,7 +275,7 @@ export class Player {
   #splice(slot: PcmSlot, nowUs: number): void {
     this.#givenSinceUs ??= nowUs;
     const { added, committed } = this.#writer.splice(slot, this.#changeFrames);
-    this.#fillFrames += committed;
+    this.#noteCommitted(committed);
     this.#noteChange(added);
   }
 
@@ -330,11 +357,16 @@ export class Player {
     this.#noteChange(frames);
   }
 
-  #measure(packet: PacketSlot, trimFrames: number, nowUs: number): void {
-    const { heldFrames } = this.#writer;
-    const queued = this.#fillFrames - trimFrames + heldFrames + this.#options.lookaheadSamples;
-    const sinceCapture =
-      packet.captureTimeUs === undefined ? 0 : (nowUs - packet.captureTimeUs) / 1000;
-    this.#latency.add(sinceCapture + queued / framesPerMs, nowUs / 1000);
+  #measure(packet: PacketSlot, trimFrames: number, startUs: number): void {
+    const at = this.#decodedAt;
+    at.lookUs = this.#lookUs;
+    at.startUs = startUs;
+    at.endUs = this.#options.clock();
+    at.queuedFrames = this.#fillFrames;
+    at.ringFrames = this.#ringFrames;
+    at.beyondFrames = this.#beyondFrames;
+    at.trimFrames = trimFrames;
+    at.lookaheadFrames = this.#options.lookaheadSamples + this.#writer.heldFrames;
+    this.#latency.add(packet, at);
   }
 }

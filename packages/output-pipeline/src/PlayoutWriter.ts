@@ -14,6 +14,10 @@ export type Playout = {
   streaming: boolean;
   /** Unplayed in ring and device. */
   queuedFrames: number;
+  /** Of these, what waits in the ring. */
+  ringFrames: number;
+  /** What the card holds beyond its buffer: it is heard so much later. */
+  beyondFrames: number;
   /** Silence that the card's thread put in because the ring was empty, since the opening. */
   silenceFrames: number;
   /** When the card was last seen to move on, 0 = never. */

@@ -7,6 +7,7 @@ import {
   qualityLevels,
   type StreamFormat,
 } from './format.js';
+import type { LatencyReport } from './latency.js';
 import type { DaemonStatus } from './status.js';
 
 export type QualityEntry = { direction: Direction; level: QualityLevel; format: StreamFormat };
@@ -16,6 +17,8 @@ type Method<Params, Result> = { params: Params; result: Result };
 /** Every request of the control socket, with its parameters and its result. */
 export type ControlMethods = {
   'status.get': Method<Record<string, never>, DaemonStatus>;
+  /** How long sound is on its way, stage by stage; nil for a pipeline that told nothing yet. */
+  'latency.get': Method<Record<string, never>, LatencyReport>;
   /** Every level of both directions, as it would be with the present configuration. */
   'quality.list': Method<Record<string, never>, QualityEntry[]>;
   'quality.get': Method<{ direction?: Direction }, QualityEntry[]>;
@@ -43,6 +46,7 @@ export type MethodsOf<Map> = {
 
 export const controlChecks: { [M in keyof ControlMethods]: Check<ParamsOf<ControlMethods, M>> } = {
   'status.get': nothing,
+  'latency.get': nothing,
   'quality.list': nothing,
   'quality.get': optionalFields(shape({ direction: optional(oneOf(directions)) })),
   'quality.set': shape({ direction: oneOf(directions), level: oneOf(qualityLevels) }),

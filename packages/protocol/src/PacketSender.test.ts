@@ -176,6 +176,23 @@ describe('a packet sender', () => {
     expect(sender).toMatchObject({ sent: first + 10, dropped: 15, queuedMs: 0 });
   });
 
+  test('tells of each packet that had to wait how long it did, of no other', async () => {
+    const all = await bench();
+    const waits: number[] = [];
+    all.sender.onWaited = (waitedMs) => waits.push(waitedMs);
+    const first = await fillKernel(all);
+    expect(waits).toEqual([]);
+    const beforeMs = performance.now();
+    for (let i = 0; i < 5; i++) all.sender.offer(new CountedPacket(first + i));
+    all.peer.resume();
+    await until(() => waits.length === 5);
+    const afterMs = performance.now();
+    for (const waitedMs of waits) {
+      expect(waitedMs).toBeGreaterThan(0);
+      expect(waitedMs).toBeLessThanOrEqual(afterMs - beforeMs);
+    }
+  });
+
   test('counts its queue in milliseconds, whatever the packets’ length', async () => {
     const all = await bench(20);
     await fillKernel(all);

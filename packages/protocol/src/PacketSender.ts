@@ -24,6 +24,8 @@ export class PacketSender {
   readonly #queueMsMax: number;
   // A ring; #first is the oldest.
   readonly #slots: (OutgoingPacket | undefined)[] = new Array(sendQueuePacketsMax + 1);
+  /** When each was offered. */
+  readonly #offeredMs = new Float64Array(sendQueuePacketsMax + 1);
   #first = 0;
   #waiting = 0;
   #waitingMs = 0;
@@ -32,6 +34,8 @@ export class PacketSender {
   #dropped = 0;
   #sent = 0;
   #stopped = false;
+  /** A packet that had to wait was taken, so long after it was offered. */
+  onWaited: (waitedMs: number) => void = () => undefined;
 
   constructor(connection: Connection, queueMsMax: number = limits.sendQueueMs) {
     this.#connection = connection;
@@ -62,7 +66,9 @@ export class PacketSender {
       return;
     }
     packet.retain();
-    this.#slots[this.#index(this.#waiting)] = packet;
+    const index = this.#index(this.#waiting);
+    this.#slots[index] = packet;
+    this.#offeredMs[index] = performance.now();
     this.#waiting += 1;
     this.#waitingMs += packet.durationMs;
     while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) {
@@ -76,8 +82,10 @@ export class PacketSender {
   flush(): void {
     if (this.#stopped || this.#connection.closed) return;
     while (this.#waiting > 0 && this.#connection.trySend(this.#oldest())) {
+      const waitedMs = performance.now() - (this.#offeredMs[this.#first] ?? 0);
       this.#removeOldest();
       this.#onTaken();
+      this.onWaited(waitedMs);
     }
     if (this.#waiting > 0) this.#checkPatience();
   }

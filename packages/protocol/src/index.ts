@@ -8,6 +8,7 @@ export * from './escapeControls.js';
 export * from './fields.js';
 export * from './format.js';
 export * from './hello.js';
+export * from './latency.js';
 export * from './limits.js';
 export * from './messageCodec.js';
 export * from './NodeStream.js';

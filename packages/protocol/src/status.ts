@@ -1,4 +1,5 @@
 import type { Direction, QualityLevel, StreamFormat } from './format.js';
+import type { LatencySummary, StageLatencies } from './latency.js';
 import type { ClientStats } from './notices.js';
 
 /** State of a pipeline's process, as the supervisor sees it. */
@@ -30,17 +31,6 @@ export const dropPlaces = [
 ] as const;
 export type DropPlace = (typeof dropPlaces)[number];
 export type DropCounts = Record<DropPlace, number>;
-
-export type LatencySummary = {
-  /** Samples behind the figures; with 0 of them the figures are 0. */
-  count: number;
-  p50Ms: number;
-  p95Ms: number;
-  p99Ms: number;
-  maxMs: number;
-  /** What the time is counted from: the capture of the sound, or its arrival here. */
-  from: 'capture' | 'arrival';
-};
 
 /** What a client told of itself, with the name that it gave in its hello. */
 export type ClientReport = { client: string } & ClientStats;
@@ -79,6 +69,8 @@ export type PipelineReport = {
    * frame's first sample until it was handed to the sockets.
    */
   latency: LatencySummary;
+  /** The stages of this direction. */
+  stages: StageLatencies;
   /** What clients told of themselves: the newest of each that did. */
   clientFigures: ClientReport[];
 };

@@ -26,6 +26,7 @@ import {
 } from '@kvm-audio/protocol';
 import { BoundSocket } from './BoundSocket.js';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
+import { directionLatency } from './directionLatency.js';
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
 import { UnservedClients } from './UnservedClients.js';
@@ -158,6 +159,10 @@ export class Supervisor {
 
   readonly #methods: MethodsOf<ControlMethods> = {
     'status.get': () => this.#status(),
+    'latency.get': () => {
+      const { output, input } = this.#status();
+      return { output: directionLatency(output), input: directionLatency(input) };
+    },
     'quality.list': async () => {
       const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));
       return (await Promise.all(lists)).flat();

@@ -1,0 +1,66 @@
+import type { DirectionLatency, LatencyFigures } from '@kvm-audio/client';
+import { formatLatencyReport } from './formatLatency.js';
+
+const figures: LatencyFigures = {
+  count: 500,
+  meanMs: 36.61,
+  p50Ms: 36.5,
+  p95Ms: 37,
+  p99Ms: 38.25,
+  maxMs: 140,
+  jitterMs: 0.123,
+  trendMsPerMinute: 1.4,
+  totalCount: 9,
+  totalMs: 330,
+};
+const falling = { ...figures, trendMsPerMinute: -0.004, p50Ms: 9.994 };
+const none = { ...figures, count: 0 };
+
+function direction(changed: Partial<DirectionLatency>): DirectionLatency {
+  return {
+    direction: 'output',
+    ageMs: 400,
+    endToEnd: { ...figures, from: 'capture' },
+    stages: {},
+    ...changed,
+  };
+}
+
+describe('the latency', () => {
+  test('is a table in the order of a frame', () => {
+    const text = formatLatencyReport({
+      output: direction({ stages: { device: falling, queue: figures } }),
+      input: direction({ direction: 'input', stages: { capture_wait: none } }),
+    });
+    expect(text).toBe(
+      [
+        'Latency of the last 10 to 20 s, in ms',
+        '',
+        '        STAGE          p50   p95   p99    max  mean  jitter  trend/min  SAMPLES',
+        'input   capture_wait     -     -     -      -     -       -          -        0',
+        '        end_to_end    36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
+        'output  queue         36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
+        '        device        9.99  37.0  38.3  140.0  36.6    0.12       0.00      500',
+        '        end_to_end    36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
+      ].join('\n'),
+    );
+  });
+
+  test('says where it begins with the arrival', () => {
+    const endToEnd = { ...figures, from: 'arrival' } as const;
+    const text = formatLatencyReport({ output: direction({ endToEnd }), input: null });
+    expect(text).toContain('output  end_to_end*');
+    expect(text).toContain('\n* output: from the arrival of a packet');
+    expect(text).toContain('\ninput: no figures');
+  });
+
+  test('says where it is old', () => {
+    const text = formatLatencyReport({ output: direction({ ageMs: 2_149 }), input: null });
+    expect(text).toContain('output: no heartbeat for 2.1 s: its last figures');
+  });
+
+  test('of nothing says that', () => {
+    const text = formatLatencyReport({ output: null, input: null });
+    expect(text.split('\n').slice(-2)).toEqual(['input: no figures', 'output: no figures']);
+  });
+});

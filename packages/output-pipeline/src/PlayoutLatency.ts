@@ -1,0 +1,85 @@
+import { LatencyHistogram, type PacketSlot } from '@kvm-audio/audio';
+import { type LatencySummary, mediaRate, type StageLatencies } from '@kvm-audio/protocol';
+
+/** Where playing stood when a packet was decoded. Frames are those at `lookUs`. */
+export type DecodedAt = {
+  lookUs: number;
+  startUs: number;
+  endUs: number;
+  /** Unplayed before the packet's first sample: `ringFrames` and what the device has. */
+  queuedFrames: number;
+  ringFrames: number;
+  /** What the card holds beyond its buffer. */
+  beyondFrames: number;
+  /** Cut off at the packet's start. */
+  trimFrames: number;
+  /** The encoder's look-ahead, and a resampler's delay: heard, and seen by no clock. */
+  lookaheadFrames: number;
+};
+
+const framesPerMs = mediaRate / 1000;
+const usPerMs = 1000;
+const windowMs = 10_000;
+/** Decoding takes fractions of a millisecond. */
+const decodeWidthMs = 0.01;
+
+/**
+ * How long the sound of each packet was on its way, stage by stage. The stages follow each other
+ * without gap or overlap: with the frame itself and the encoder's look-ahead they are the whole
+ * way, from the capture of a sample to the moment that it leaves the card.
+ */
+export class PlayoutLatency {
+  readonly #transit: LatencyHistogram;
+  readonly #queue: LatencyHistogram;
+  readonly #decode: LatencyHistogram;
+  readonly #device: LatencyHistogram;
+  readonly #endToEnd: LatencyHistogram;
+  #from: LatencySummary['from'] = 'arrival';
+
+  constructor(nowMs: number) {
+    this.#transit = new LatencyHistogram(windowMs, nowMs);
+    this.#queue = new LatencyHistogram(windowMs, nowMs);
+    this.#decode = new LatencyHistogram(windowMs, nowMs, decodeWidthMs);
+    this.#device = new LatencyHistogram(windowMs, nowMs);
+    this.#endToEnd = new LatencyHistogram(windowMs, nowMs);
+  }
+
+  /** For each packet that was decoded. Allocates nothing. */
+  add(packet: PacketSlot, at: DecodedAt): void {
+    const { captureTimeUs, arrivalUs } = packet;
+    const { lookUs, startUs, endUs } = at;
+    const nowMs = endUs / usPerMs;
+    if ((captureTimeUs === undefined) !== (this.#from === 'arrival')) this.#changeFrom();
+    if (captureTimeUs !== undefined) {
+      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - packet.durationMs, nowMs);
+    }
+    const deviceFrames = at.queuedFrames - at.ringFrames + at.beyondFrames;
+    this.#queue.add((startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs, nowMs);
+    this.#decode.add((endUs - startUs) / usPerMs, nowMs);
+    this.#device.add(deviceFrames / framesPerMs - (endUs - lookUs) / usPerMs, nowMs);
+    const ahead = at.queuedFrames + at.beyondFrames - at.trimFrames + at.lookaheadFrames;
+    const sinceUs = lookUs - (captureTimeUs ?? arrivalUs);
+    this.#endToEnd.add(sinceUs / usPerMs + ahead / framesPerMs, nowMs);
+  }
+
+  endToEnd(nowMs: number): LatencySummary {
+    return this.#endToEnd.summary(this.#from, nowMs);
+  }
+
+  /** Without `transit` where no packet says when it was captured. */
+  stages(nowMs: number): StageLatencies {
+    const transit = this.#transit.figures(nowMs);
+    return {
+      ...(this.#from === 'capture' && { transit }),
+      queue: this.#queue.figures(nowMs),
+      decode: this.#decode.figures(nowMs),
+      device: this.#device.figures(nowMs),
+    };
+  }
+
+  #changeFrom(): void {
+    this.#from = this.#from === 'capture' ? 'arrival' : 'capture';
+    this.#transit.forget();
+    this.#endToEnd.forget();
+  }
+}
