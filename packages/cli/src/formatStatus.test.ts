@@ -18,6 +18,7 @@ const report: PipelineReport = {
   state: 'running',
   reason: null,
   device: 'hw:UAC2Gadget',
+  card: { name: 'UAC2_Gadget', rate: 44_100, channels: 2, format: 'S24_3LE' },
   format: {
     codec: 'opus',
     level: 'medium',
@@ -109,22 +110,23 @@ describe('the status', () => {
       [
         'kvm-audiod 0.1.0, pid 100, up 01:02:03',
         '',
-        'PIPELINE            output         input',
-        'STATE               running        idle',
-        'PID                 101            2',
-        'RESTARTS            0              0',
-        'LEVEL               medium         medium',
-        'BITRATE             96 kbps        96 kbps',
-        'LATENCY ms p50/p99  36.5/38.3      36.5/38.3',
-        'CONCEALED ms        25             -',
-        'TRIMMED ms          5              -',
-        'INSERTED ms         12             -',
-        'DRIFT ppm           +123           -',
-        'UNDERRUNS           3              -',
-        'XRUNS               2              2',
-        'DROPS               0              0',
-        'CLIENTS             1              1',
-        'DEVICE              hw:UAC2Gadget  hw:UAC2Gadget',
+        'PIPELINE            output                   input',
+        'STATE               running                  idle',
+        'PID                 101                      2',
+        'RESTARTS            0                        0',
+        'LEVEL               medium                   medium',
+        'BITRATE             96 kbps                  96 kbps',
+        'LATENCY ms p50/p99  36.5/38.3                36.5/38.3',
+        'CONCEALED ms        25                       -',
+        'TRIMMED ms          5                        -',
+        'INSERTED ms         12                       -',
+        'DRIFT ppm           +123                     -',
+        'UNDERRUNS           3                        -',
+        'XRUNS               2                        2',
+        'DROPS               0                        0',
+        'CLIENTS             1                        1',
+        'DEVICE              hw:UAC2Gadget            hw:UAC2Gadget',
+        'CARD                44100 Hz, 2 ch, S24_3LE  44100 Hz, 2 ch, S24_3LE',
       ].join('\n'),
     );
   });
@@ -138,7 +140,7 @@ describe('the status', () => {
       '-',
       '10',
       'medium',
-      ...Array(11).fill('-'),
+      ...Array(12).fill('-'),
     ]);
   });
 
@@ -152,7 +154,7 @@ describe('the status', () => {
       stream: null,
     } as const;
     const text = formatStatus(status({ stream: degraded }, dead));
-    expect(text.split('\n').slice(18)).toEqual([
+    expect(text.split('\n').slice(19)).toEqual([
       '',
       'output: no such device',
       'output: dropped at late_packet: 4',

@@ -84,6 +84,10 @@ function formatDrift({ driftPpm }: PipelineReport): string {
   return ppm > 0 ? `+${ppm}` : String(ppm);
 }
 
+function formatCard({ card }: PipelineReport): string {
+  return card ? escapeControls(`${card.rate} Hz, ${card.channels} ch, ${card.format}`) : '-';
+}
+
 /** The lines of the table: a name, and what it says of a pipeline. */
 const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[] = [
   ['PIPELINE', ({ direction }) => direction],
@@ -102,6 +106,7 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['DROPS', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],
   ['CLIENTS', (pipeline) => formatStream(pipeline, ({ clients }) => clients)],
   ['DEVICE', (pipeline) => formatStream(pipeline, ({ device }) => escapeControls(device))],
+  ['CARD', (pipeline) => formatStream(pipeline, formatCard)],
 ];
 
 function round(value: number): number {

@@ -1,6 +1,7 @@
 export type {
   Application,
   AudioPacket,
+  CardReport,
   ClientStats,
   ControlMethods,
   DaemonStatus,

@@ -97,6 +97,7 @@ describe('a device keeper', () => {
     expect(keeper.device).toBeUndefined();
     devices[0]?.events.opened({ rate: 48_000 });
     expect(keeper.device).toBe(devices[0]);
+    expect(keeper.negotiated).toEqual({ rate: 48_000 });
     expect(owner.onOpened).toHaveBeenCalledWith(devices[0], { rate: 48_000 });
     devices[0]?.events.wake();
     expect(owner.onWake).toHaveBeenCalledTimes(1);
@@ -109,6 +110,7 @@ describe('a device keeper', () => {
     devices[0]?.events.opened({ rate: 48_000 });
     devices[0]?.events.failed(gone);
     expect(keeper.device).toBeUndefined();
+    expect(keeper.negotiated).toBeUndefined();
     expect(devices[0]?.closed).toBe(true);
     expect(owner.onClosing).toHaveBeenCalledWith(devices[0]);
     expect(keeper.lostReason).toBe('no such device');

@@ -55,6 +55,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #wanted = false;
   #device: Device | undefined;
   #opened = false;
+  #negotiated: Negotiated | undefined;
   #openingAtMs = 0;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -76,6 +77,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   /** The device, while it is open. */
   get device(): Device | undefined {
     return this.#opened ? this.#device : undefined;
+  }
+
+  /** What was negotiated with it, while it is open. */
+  get negotiated(): Negotiated | undefined {
+    return this.#opened ? this.#negotiated : undefined;
   }
 
   /** Why the last try failed, or the device was lost; null once it is open. */
@@ -118,6 +124,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
         if (this.#device !== device) return;
         this.#opened = true;
         this.#briskSinceMs = undefined;
+        this.#negotiated = negotiated;
         this.#lostReason = null;
         this.#stopTrying();
         this.#owner.onOpened(device, negotiated);

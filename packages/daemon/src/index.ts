@@ -1,6 +1,7 @@
 export * from './access.js';
 export * from './ClientFigures.js';
 export * from './ClientListener.js';
+export * from './cardReport.js';
 export type { Config } from './config/schema.js';
 export * from './DeviceKeeper.js';
 export * from './exitCodes.js';

@@ -11,6 +11,7 @@ import {
 import {
   ClientFigures,
   ClientListener,
+  cardReport,
   DeviceKeeper,
   hangingCall,
   Linger,
@@ -356,6 +357,7 @@ export class InputPipeline implements Pipeline {
       state: hangs === null ? this.#state(device?.lastProgressUs) : 'degraded',
       reason: hangs ?? this.#device.lostReason,
       device: this.#context.config.input.device,
+      card: cardReport(this.#device.negotiated),
       format: this.#streamFormat(this.#format),
       clients: this.#sinks.size,
       framesReceived: this.#framesReceived,

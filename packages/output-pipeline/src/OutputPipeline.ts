@@ -11,6 +11,7 @@ import {
 import {
   ClientFigures,
   ClientListener,
+  cardReport,
   DeviceKeeper,
   hangingCall,
   listenFd,
@@ -324,6 +325,7 @@ export class OutputPipeline implements Pipeline {
       state: hangs === null ? this.#state(nowUs) : 'degraded',
       reason: hangs ?? this.#device.lostReason,
       device: this.#context.config.output.device,
+      card: cardReport(this.#device.negotiated),
       format: this.#format(this.#level),
       clients: this.#source ? 1 : 0,
       framesReceived: this.#framesReceived,

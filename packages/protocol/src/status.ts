@@ -35,12 +35,23 @@ export type DropCounts = Record<DropPlace, number>;
 /** What a client told of itself, with the name that it gave in its hello. */
 export type ClientReport = { client: string } & ClientStats;
 
+/** What a card itself runs at; the daemon converts where that is not the stream's. */
+export type CardReport = {
+  name: string;
+  rate: number;
+  channels: number;
+  /** As ALSA names it, such as S16_LE. */
+  format: string;
+};
+
 /** What a pipeline tells the supervisor with each heartbeat. Counters count since its start. */
 export type PipelineReport = {
   state: StreamState;
   /** Why, for degraded, no-device and the like; else nil. */
   reason: string | null;
   device: string;
+  /** Nil while the device is not open. */
+  card: CardReport | null;
   format: StreamFormat;
   clients: number;
   framesReceived: number;
