@@ -30,6 +30,7 @@ const shapes: CardShape[] = [
   { rate: 44_100, channels: 2, format: 'S16_LE' },
   { rate: 44_100, channels: 2, format: 'S32_LE' },
   { rate: 32_000, channels: 2, format: 'S16_LE' },
+  { rate: 8_000, channels: 1, format: 'S16_LE' },
   { rate: 96_000, channels: 1, format: 'S24_3LE' },
   { rate: 192_000, channels: 2, format: 'S32_LE' },
   { rate: 48_000, channels: 1, format: 'S16_LE' },
@@ -297,6 +298,16 @@ describe.each([
 
 describe('a card of 44.1 kHz', () => {
   beforeEach(() => make(hdmi));
+
+  test('starts without a margin, and with less than its resampler looks ahead', async () => {
+    const { playback, negotiated } = await openPlayback(card.device, { startSilenceFrames: 0 });
+    expect(negotiated!.heldFrames).toBeGreaterThan(24);
+    commit(playback, new Int16Array(2 * 24));
+    playback.endOfStream();
+    await until(() => playback.counters().framesPlayed === 24);
+    await until(() => playback.counters().streaming === 0);
+    expect(playback.counters().xruns).toBe(0);
+  });
 
   test('that has an xrun is captured on, and the gap is measured', async () => {
     const { capture, heard } = await openCapture(card.device);

@@ -15,7 +15,7 @@ export type CaptureSlot = {
   frames: number;
   /** CLOCK_MONOTONIC of the first sample, by the card's own clock where it has one */
   timeUs: number;
-  /** samples of the device since it was opened, those that were lost included */
+  /** frames since the device was opened, those that were lost included */
   positionFrames: number;
   /** samples were lost before this slot */
   discontinuity: boolean;

@@ -24,8 +24,8 @@ export type Playout = {
   streaming: boolean;
   /**
    * unplayed: the ring and the device's buffer, extrapolated from when the thread last looked. It
-   * is how long the device can go on; what the card holds beyond its buffer is in
-   * deviceDelayFrames only
+   * is how long the device can go on (less Negotiated.heldFrames); what the card holds beyond its
+   * buffer is in deviceDelayFrames only
    */
   queuedFrames: number;
   /** of these, what waits in the ring */
@@ -58,7 +58,7 @@ export type PlaybackCounters = {
   /** since when the thread has been inside libasound, 0 = it is not */
   inCallSinceUs: number;
   streaming: 0 | 1;
-  /** snd_pcm_delay, when the thread last looked */
+  /** snd_pcm_delay, and what waits in front of the card, when the thread last looked */
   deviceDelayFrames: number;
 };
 

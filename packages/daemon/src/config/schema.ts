@@ -21,7 +21,7 @@ const output = z.strictObject({
   quality: level.default('medium').describe('level that a client is asked to send'),
   frameMs: frameMs.optional().describe('frame length in ms, instead of the level’s'),
   application: application.optional().describe('Opus application of all levels'),
-  channels: channels.default(2).describe('channels that the device is opened with'),
+  channels: channels.default(2).describe('channels; those of the card are mixed to them'),
   periodMs: periodMs.default(5).describe('ALSA period in ms'),
   bufferMs: bufferMs.default(100).describe('ALSA buffer in ms, at least: room, not delay'),
   targetMs: z
@@ -43,7 +43,7 @@ const input = z.strictObject({
   quality: level.default('medium').describe('quality level of the stream'),
   frameMs: frameMs.optional().describe('frame length in ms, instead of the level’s'),
   application: application.optional().describe('Opus application of all levels'),
-  channels: channels.default(2).describe('channels that the device is opened with'),
+  channels: channels.default(2).describe('channels; those of the card are mixed to them'),
   periodMs: periodMs.default(5).describe('ALSA period in ms'),
   bufferMs: bufferMs.default(100).describe('ALSA buffer in ms: room, not delay'),
   keepOpen: z.boolean().default(false).describe('capture also while nobody listens'),
