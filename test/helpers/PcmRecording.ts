@@ -11,7 +11,7 @@ const bufferArgs = ['--buffer-time=1000000', '--period-time=100000'];
 
 /** `aplay` of raw samples in `pcmFormat` on a card. Ends by itself. */
 export function playOn(card: VirtualCard, file: string): TestProcess {
-  const args = ['-q', '-D', card.pcm, ...shapeArgs, ...bufferArgs, file];
+  const args = ['-q', '-D', card.farPcm, ...shapeArgs, ...bufferArgs, file];
   return new TestProcess('aplay', 'aplay', args, card.env);
 }
 
@@ -26,7 +26,7 @@ export class PcmRecording {
   private constructor(card: VirtualCard, file: string) {
     this.#card = card;
     this.#file = file;
-    const args = ['-q', '-D', card.pcm, ...shapeArgs, ...bufferArgs, file];
+    const args = ['-q', '-D', card.farPcm, ...shapeArgs, ...bufferArgs, file];
     this.#process = new TestProcess('arecord', 'arecord', args, card.env);
   }
 
@@ -52,7 +52,8 @@ export class PcmRecording {
   async waitFor(frames: number): Promise<void> {
     await waitFor('recording of the wanted length', async () => {
       this.#process.assertRunning();
-      return (await this.#card.status()).capture.appl - this.#startFrames >= frames;
+      const { capture, rate: cardRate } = await this.#card.status();
+      return ((capture.appl - this.#startFrames) * rate) / cardRate >= frames;
     });
   }
 

@@ -13,7 +13,7 @@ import type { Config } from '@kvm-audio/daemon';
 import type { ControlMethods, ParamsOf, ResultOf } from '@kvm-audio/protocol';
 import { inRepository } from './repository.js';
 import { TestProcess } from './TestProcess.js';
-import { VirtualCard } from './VirtualCard.js';
+import { type CardShape, VirtualCard } from './VirtualCard.js';
 import { waitFor } from './waitFor.js';
 
 const daemonPath = inRepository('packages/supervisor/bin/kvm-audiod.js');
@@ -32,6 +32,8 @@ export type TestDaemonOptions = {
   stderr?: number;
   /** Cards that are not there yet when it starts. */
   unplugged?: readonly Direction[];
+  /** Cards that are not of the usual shape. */
+  shapes?: Partial<Record<Direction, CardShape>>;
 };
 
 type Cards = Record<Direction, VirtualCard>;
@@ -73,9 +75,10 @@ export class TestDaemon {
     const folder = mkdtempSync(join(parent, 'kvma-'));
     const cardFolder = join(folder, 'cards');
     const cards = {
-      input: new VirtualCard('a', cardFolder),
-      output: new VirtualCard('b', cardFolder),
+      input: new VirtualCard('a', cardFolder, options.shapes?.input),
+      output: new VirtualCard('b', cardFolder, options.shapes?.output),
     };
+    for (const direction of directions) await cards[direction].create();
     for (const direction of options.unplugged ?? []) await cards[direction].control('unplug');
     const daemon = new TestDaemon(folder, cards, options);
     try {

@@ -34,14 +34,24 @@ export type CardStatus = {
   capture: CardSide;
 };
 
+/** What a card is made as. */
+export type CardShape = {
+  rate: number;
+  channels: number;
+  format: 'S16_LE' | 'S32_LE' | 'S24_LE' | 'S24_3LE';
+};
+
 /** A virtual sound card by name, in a folder of cards of its own. */
 export class VirtualCard {
   readonly name: string;
   /** For a program that opens the card. */
   readonly env: NodeJS.ProcessEnv;
+  readonly #shape: CardShape | undefined;
 
-  constructor(name: string, folder: string) {
+  /** @param shape for create(), where it is not the usual one. */
+  constructor(name: string, folder: string, shape?: CardShape) {
     this.name = name;
+    this.#shape = shape;
     this.env = withVirtualCard({ ...process.env, KVM_AUDIO_CARD_DIR: folder });
   }
 
@@ -53,6 +63,20 @@ export class VirtualCard {
   /** With conversions. */
   get plug(): string {
     return `kvm_plug:${this.name}`;
+  }
+
+  /** For who is at its other end, in the usual format: converted where the card has another. */
+  get farPcm(): string {
+    return this.#shape ? this.plug : this.pcm;
+  }
+
+  /** Makes it in its shape; one of the usual shape is made by who opens it. */
+  async create(): Promise<void> {
+    if (!this.#shape) return;
+    const { rate, channels, format } = this.#shape;
+    await this.control(
+      ...['create', '--rate', String(rate), '--channels', String(channels), '--format', format],
+    );
   }
 
   /** Runs `kvm-audio-card NAME …`: create, xrun, unplug, replug and so on. */
