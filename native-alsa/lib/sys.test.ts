@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../test/VirtualCard.js';
 import { loadAddon } from './sys/addon.js';
@@ -9,6 +9,7 @@ import {
   duplicateFd,
   listenUnix,
   lockFile,
+  machine,
   type Peer,
   peerOf,
   socketPair,
@@ -106,6 +107,17 @@ test('what is no socket has no peer', () => {
   expect(codeOf(() => peerOf(fd))).toBe('ENOTSOCK');
   closeSync(fd);
   expect(codeOf(() => duplicateFd(9_999))).toBe('EBADF');
+});
+
+test('the machine says what /proc counts in, as getconf does', () => {
+  const getconf = (name: string): number =>
+    Number(spawnSync('getconf', [name], { encoding: 'utf8' }).stdout);
+  expect(machine()).toEqual({
+    pageBytes: getconf('PAGE_SIZE'),
+    ticksPerSecond: getconf('CLK_TCK'),
+    memoryBytes: getconf('_PHYS_PAGES') * getconf('PAGE_SIZE'),
+  });
+  expect(machine().memoryBytes).toBe(totalmem());
 });
 
 test.each([

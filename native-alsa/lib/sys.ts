@@ -54,3 +54,15 @@ export function lockFile(path: string): number | undefined {
 export function endWithParent(signal: number): number {
   return checked('prctl', loadAddon().endWithParent(signal));
 }
+
+/** What /proc counts memory and time in, and how much memory there is (man 3 sysconf). */
+export type Machine = {
+  pageBytes: number;
+  /** Clock ticks of utime and stime in /proc/PID/stat. */
+  ticksPerSecond: number;
+  memoryBytes: number;
+};
+
+export function machine(): Machine {
+  return loadAddon().machine();
+}

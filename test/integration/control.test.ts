@@ -38,15 +38,25 @@ describe('a running daemon', () => {
         restarts: 0,
       });
     }
+    const isUsed = expect.objectContaining({
+      cpuPercent: expect.any(Number),
+      memoryPercent: expect.any(Number),
+      residentBytes: expect.any(Number),
+    });
+    await daemon.waitForStatus('figures of every process', ({ usage, output, input }) =>
+      [usage, output.usage, input.usage].every((of) => isUsed.asymmetricMatch(of)),
+    );
   });
 
   it('tells a person the same in a table', async () => {
     const lines = (await cli('status')).split('\n');
-    expect(lines[0]).toMatch(/^kvm-audiod \d+\.\d+\.\d+, pid \d+, up 00:00:\d\d$/);
+    expect(lines[0]).toMatch(/^kvm-audiod \d+\.\d+\.\d+, pid \d+, up 00:00:\d\d, CPU /);
     expect(lines[2]).toMatch(/^PIPELINE\s+output\s+input$/);
     expect(lines[4]).toMatch(/^PID\s+\d+\s+\d+$/);
-    expect(lines[7]).toMatch(/^BITRATE\s+96 kbps\s+64 kbps$/);
-    expect(lines[9]).toMatch(/^CONCEALED ms\s+\d+\s+-$/);
+    expect(lines[5]).toMatch(/^CPU %\s+(-|\d+\.\d)\s+(-|\d+\.\d)$/);
+    expect(lines[6]).toMatch(/^MEMORY MiB\s+\d+\.\d\s+\d+\.\d$/);
+    expect(lines[9]).toMatch(/^BITRATE\s+96 kbps\s+64 kbps$/);
+    expect(lines[11]).toMatch(/^CONCEALED ms\s+\d+\s+-$/);
   });
 
   it('lists, tells and sets the quality levels', async () => {

@@ -16,6 +16,7 @@ export interface AddonListener {
 }
 
 export type AddonPeer = { pid: number; uid: number; gid: number; groups: number[] };
+export type AddonMachine = { pageBytes: number; ticksPerSecond: number; memoryBytes: number };
 
 export type Addon = {
   readonly UnixSocket: {
@@ -30,6 +31,7 @@ export type Addon = {
   peer(fd: number): AddonPeer | number;
   lock(path: string): number;
   endWithParent(signal: number): number;
+  machine(): AddonMachine;
 };
 
 /** Relative to this file both in lib/sys/ and in dist/sys/. */

@@ -18,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("peer", Napi::Function::New<peer>(env));
   exports.Set("lock", Napi::Function::New<lock>(env));
   exports.Set("endWithParent", Napi::Function::New<endWithParent>(env));
+  exports.Set("machine", Napi::Function::New<machine>(env));
   return exports;
 }
 

@@ -105,4 +105,15 @@ Napi::Value endWithParent(const Napi::CallbackInfo& info) {
   return number(info, getppid());
 }
 
+Napi::Value machine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const double pageBytes = static_cast<double>(sysconf(_SC_PAGESIZE));
+  auto to = Napi::Object::New(env);
+  to.Set("pageBytes", Napi::Number::New(env, pageBytes));
+  to.Set("ticksPerSecond", Napi::Number::New(env, static_cast<double>(sysconf(_SC_CLK_TCK))));
+  const double pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
+  to.Set("memoryBytes", Napi::Number::New(env, pages * pageBytes));
+  return to;
+}
+
 }  // namespace kvm_audio

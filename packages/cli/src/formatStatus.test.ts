@@ -71,6 +71,7 @@ function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
     level: 'medium',
     stream: report,
     reportAgeMs: 400,
+    usage: { cpuPercent: 4.25, memoryPercent: 18.75, residentBytes: 48 * 2 ** 20 },
     ...changed,
   };
 }
@@ -80,6 +81,7 @@ function status(output: Partial<PipelineStatus>, input: Partial<PipelineStatus>)
     pid: 100,
     version: '0.1.0',
     uptimeMs: 3_723_999,
+    usage: { cpuPercent: null, memoryPercent: 20, residentBytes: 53_687_091 },
     output: pipeline(output),
     input: pipeline({ direction: 'input', ...input }),
   };
@@ -106,37 +108,40 @@ describe('a table', () => {
 describe('the status', () => {
   test('is a title and a table where all is well', () => {
     const text = formatStatus(status({}, { stream: { ...report, state: 'idle' }, pid: 2 }));
-    expect(text).toBe(
-      [
-        'kvm-audiod 0.1.0, pid 100, up 01:02:03',
-        '',
-        'PIPELINE            output                   input',
-        'STATE               running                  idle',
-        'PID                 101                      2',
-        'RESTARTS            0                        0',
-        'LEVEL               medium                   medium',
-        'BITRATE             96 kbps                  96 kbps',
-        'LATENCY ms p50/p99  36.5/38.3                36.5/38.3',
-        'CONCEALED ms        25                       -',
-        'TRIMMED ms          5                        -',
-        'INSERTED ms         12                       -',
-        'DRIFT ppm           +123                     -',
-        'UNDERRUNS           3                        -',
-        'XRUNS               2                        2',
-        'DROPS               0                        0',
-        'CLIENTS             1                        1',
-        'DEVICE              hw:UAC2Gadget            hw:UAC2Gadget',
-        'CARD                44100 Hz, 2 ch, S24_3LE  44100 Hz, 2 ch, S24_3LE',
-      ].join('\n'),
-    );
+    const [title, empty, ...table] = text.split('\n');
+    expect(title).toBe('kvm-audiod 0.1.0, pid 100, up 01:02:03, CPU - %, memory 51.2 MiB');
+    expect(empty).toBe('');
+    expect(table.map((line) => line.split(/ {2,}/))).toEqual([
+      ['PIPELINE', 'output', 'input'],
+      ['STATE', 'running', 'idle'],
+      ['PID', '101', '2'],
+      ['CPU %', '4.3', '4.3'],
+      ['MEMORY MiB', '48.0', '48.0'],
+      ['RESTARTS', '0', '0'],
+      ['LEVEL', 'medium', 'medium'],
+      ['BITRATE', '96 kbps', '96 kbps'],
+      ['LATENCY ms p50/p99', '36.5/38.3', '36.5/38.3'],
+      ['CONCEALED ms', '25', '-'],
+      ['TRIMMED ms', '5', '-'],
+      ['INSERTED ms', '12', '-'],
+      ['DRIFT ppm', '+123', '-'],
+      ['UNDERRUNS', '3', '-'],
+      ['XRUNS', '2', '2'],
+      ['DROPS', '0', '0'],
+      ['CLIENTS', '1', '1'],
+      ['DEVICE', 'hw:UAC2Gadget', 'hw:UAC2Gadget'],
+      ['CARD', '44100 Hz, 2 ch, S24_3LE', '44100 Hz, 2 ch, S24_3LE'],
+    ]);
   });
 
   test('has dashes where a pipeline has no process', () => {
-    const down = { pid: null, state: 'failed', stream: null, restarts: 10 } as const;
+    const down = { pid: null, state: 'failed', stream: null, restarts: 10, usage: null } as const;
     const lines = formatStatus(status(down, {})).split('\n').slice(2);
     expect(lines.map((line) => line.split(/ {2,}/)[1])).toEqual([
       'output',
       'failed',
+      '-',
+      '-',
       '-',
       '10',
       'medium',
@@ -154,7 +159,7 @@ describe('the status', () => {
       stream: null,
     } as const;
     const text = formatStatus(status({ stream: degraded }, dead));
-    expect(text.split('\n').slice(19)).toEqual([
+    expect(text.split('\n').slice(21)).toEqual([
       '',
       'output: no such device',
       'output: dropped at late_packet: 4',

@@ -1,4 +1,4 @@
-import type { DaemonStatus, PipelineReport, PipelineStatus } from '@kvm-audio/client';
+import type { DaemonStatus, PipelineReport, PipelineStatus, ProcessUsage } from '@kvm-audio/client';
 import { escapeControls } from '@kvm-audio/protocol';
 
 /** Columns as wide as their widest cell; numbers (right) and text (left) aligned. */
@@ -61,6 +61,14 @@ export function formatBitrate(pipeline: PipelineStatus): string {
   return bitrate === undefined ? '-' : `${Math.round(bitrate / 1000)} kbps`;
 }
 
+function formatCpu(usage: ProcessUsage | null): string {
+  return typeof usage?.cpuPercent === 'number' ? usage.cpuPercent.toFixed(1) : '-';
+}
+
+function formatMemory(usage: ProcessUsage | null): string {
+  return usage ? (usage.residentBytes / 2 ** 20).toFixed(1) : '-';
+}
+
 /** Of the audio of a pipeline that reports; a dash where there is none. */
 function formatStream(
   pipeline: PipelineStatus,
@@ -93,6 +101,8 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['PIPELINE', ({ direction }) => direction],
   ['STATE', formatState],
   ['PID', ({ pid }) => String(pid ?? '-')],
+  ['CPU %', ({ usage }) => formatCpu(usage)],
+  ['MEMORY MiB', ({ usage }) => formatMemory(usage)],
   ['RESTARTS', ({ restarts }) => String(restarts)],
   ['LEVEL', ({ level }) => level],
   ['BITRATE', formatBitrate],
@@ -133,7 +143,9 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
 /** The status as a person reads it. */
 export function formatStatus(status: DaemonStatus): string {
   const pipelines = [status.output, status.input];
-  const title = `kvm-audiod ${status.version}, pid ${status.pid}, up ${formatDuration(status.uptimeMs)}`;
+  const { version, pid, uptimeMs, usage } = status;
+  const self = `CPU ${formatCpu(usage)} %, memory ${formatMemory(usage)} MiB`;
+  const title = `kvm-audiod ${version}, pid ${pid}, up ${formatDuration(uptimeMs)}, ${self}`;
   const table = formatTable(
     lines.map(([name, format]) => [name, ...pipelines.map(format)]),
     [],

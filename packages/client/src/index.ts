@@ -19,6 +19,7 @@ export type {
   PipelineReport,
   PipelineStatus,
   ProcessState,
+  ProcessUsage,
   QualityEntry,
   QualityLevel,
   ResultOf,

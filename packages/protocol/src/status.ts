@@ -86,6 +86,15 @@ export type PipelineReport = {
   clientFigures: ClientReport[];
 };
 
+/** What a process takes of the machine. */
+export type ProcessUsage = {
+  /** Of one core, over the last second; nil before a second sample. */
+  cpuPercent: number | null;
+  /** Resident memory, of all that the machine has. */
+  memoryPercent: number;
+  residentBytes: number;
+};
+
 export type PipelineStatus = {
   direction: Direction;
   /** Process id, nil while there is no process. */
@@ -102,12 +111,16 @@ export type PipelineStatus = {
   stream: PipelineReport | null;
   /** Milliseconds since `stream` came, as it does once a second; nil where that is nil. */
   reportAgeMs: number | null;
+  /** Of the process, as it was at the last sample; nil before its first. */
+  usage: ProcessUsage | null;
 };
 
 export type DaemonStatus = {
   pid: number;
   version: string;
   uptimeMs: number;
+  /** Of the supervisor itself; nil before the first sample. */
+  usage: ProcessUsage | null;
   output: PipelineStatus;
   input: PipelineStatus;
 };

@@ -102,10 +102,15 @@ export class PipelineProcess {
     return this.#state;
   }
 
-  status(level: QualityLevel): PipelineStatus {
+  /** Nil while there is no process. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  status(level: QualityLevel): Omit<PipelineStatus, 'usage'> {
     return {
       direction: this.#options.direction,
-      pid: this.#child?.pid ?? null,
+      pid: this.pid,
       state: this.#state,
       restarts: this.#restarts,
       lastExit: this.#lastExit,

@@ -19,6 +19,7 @@ import {
   type Direction,
   directions,
   type MethodsOf,
+  type PipelineStatus,
   ProtocolError,
   type QualityLevel,
   socketPath,
@@ -29,6 +30,7 @@ import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
 import { directionLatency } from './directionLatency.js';
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
+import { ProcessMonitor } from './ProcessMonitor.js';
 import { UnservedClients } from './UnservedClients.js';
 
 /** What the daemon's group may look at, but not do. */
@@ -58,6 +60,7 @@ export class Supervisor {
   readonly #pipelines: Record<Direction, Served>;
   readonly #controlSocket: BoundSocket;
   readonly #control: ClientListener;
+  readonly #monitor = new ProcessMonitor(() => this.#pids());
   readonly #startedAtMs = performance.now();
 
   /** @throws FatalError where a daemon runs already or the folder cannot be used. */
@@ -91,10 +94,12 @@ export class Supervisor {
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
+    this.#monitor.start();
   }
 
   async stop(): Promise<void> {
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
+    this.#monitor.stop();
     this.#controlSocket.close();
     await this.#control.close();
     this.#options.log.info('stopped');
@@ -152,9 +157,20 @@ export class Supervisor {
       pid: process.pid,
       version,
       uptimeMs: Math.round(performance.now() - this.#startedAtMs),
-      output: this.#pipelines.output.process.status(this.#levels.output),
-      input: this.#pipelines.input.process.status(this.#levels.input),
+      usage: this.#monitor.usageOf(process.pid),
+      output: this.#pipelineStatus('output'),
+      input: this.#pipelineStatus('input'),
     };
+  }
+
+  #pipelineStatus(direction: Direction): PipelineStatus {
+    const status = this.#pipelines[direction].process.status(this.#levels[direction]);
+    return { ...status, usage: this.#monitor.usageOf(status.pid) };
+  }
+
+  #pids(): number[] {
+    const children = directions.map((direction) => this.#pipelines[direction].process.pid);
+    return [process.pid, ...children.filter((pid) => pid !== null)];
   }
 
   readonly #methods: MethodsOf<ControlMethods> = {
