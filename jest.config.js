@@ -32,6 +32,7 @@ export default {
       testMatch: [
         '<rootDir>/packages/**/src/**/*.test.ts',
         '<rootDir>/native-alsa/**/*.test.ts',
+        '<rootDir>/test/simulation/**/*.test.ts',
         '<rootDir>/test/tidy/**/*.test.ts',
       ],
     },
