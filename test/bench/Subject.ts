@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { PipelineReport } from '@kvm-audio/protocol';
+import type { LatencySummary, PipelineReport } from '@kvm-audio/protocol';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
@@ -21,6 +21,8 @@ export interface Subject {
   readonly pids: Readonly<Record<string, number>>;
   /** @returns undefined where it cannot say before its end. */
   counters(): Promise<Counters | undefined>;
+  /** @returns what its own monitor says of the whole path; undefined where it has none. */
+  latency(): Promise<LatencySummary | undefined>;
   /** @returns what it counts only at its end. */
   stop(): Promise<Counters | undefined>;
 }
@@ -59,6 +61,7 @@ async function startProgram({ level, frameMs, application }: Setting): Promise<S
         bridge: bridge.pid,
       },
       counters: () => freshCounters(daemon),
+      latency: async () => (await daemon.call('latency.get', {})).output?.endToEnd,
       stop: async () => {
         await daemon.stop();
         return undefined;
@@ -124,6 +127,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
     outputCard,
     pids: { capture: Number(capture), playback: Number(playback) },
     counters: async () => undefined,
+    latency: async () => undefined,
     stop: async () => {
       await stop('SIGTERM');
       const count = (name: string): number =>

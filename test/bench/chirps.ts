@@ -1,4 +1,3 @@
-import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
 import type { Signal } from '../helpers/signal.js';
 
 const rate = 48_000;
@@ -16,11 +15,10 @@ const likenessMin = 0.6;
 /** The coarse search is done at 12 kHz. */
 const coarse = 4;
 
-/** What is played: stereo, a chirp at each multiple of `chirpEveryFrames`. */
-export function makeChirpTrack(frames: number): Int16Array {
-  const programme = makeProgramme();
+/** What is played: stereo, a chirp at each multiple of `chirpEveryFrames`, music under them. */
+export function makeChirpTrack(frames: number, music: Int16Array): Int16Array {
   const track = Int16Array.from({ length: 2 * frames }, (_, i) =>
-    Math.round((programme[i % programme.length] ?? 0) * musicGain),
+    Math.round((music[i % music.length] ?? 0) * musicGain),
   );
   for (let index = 0; (index + 1) * chirpEveryFrames <= frames; index++) {
     const chirp = chirps[index % 2]!;

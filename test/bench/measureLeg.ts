@@ -1,10 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { LatencySummary } from '@kvm-audio/protocol';
+import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
 import { PcmRecording, playOn } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
-import { ChirpFinder, chirpEveryFrames, makeChirpTrack } from './chirps.js';
+import { cardTime, chirpLatencies } from './chirpLatencies.js';
+import { makeChirpTrack } from './chirps.js';
 import { cpuMs, type Memory, memory } from './processUsage.js';
 import type { Counters, Subject } from './Subject.js';
 import type { Witness } from './Witness.js';
@@ -26,6 +29,8 @@ export type Leg = {
   /** Of each chirp that was found, in the order of time. */
   latenciesMs: number[];
   lostChirps: number;
+  /** Of the last 10 to 20 s, by the subject's own monitor, where it has one. */
+  own: LatencySummary | undefined;
   /** Silence that was heard where sound was due. */
   gaps: Gap[];
   /** The card's own under- and overruns, both cards. */
@@ -54,7 +59,7 @@ export async function measureLeg(
   const track = join(folder, 'chirps.raw');
   const warmUp = seconds < longSeconds ? warmUpSecondsMin : subject.warmUpSeconds;
   const frames = Math.round((warmUp + seconds + spareSeconds) * rate);
-  writeFileSync(track, Buffer.from(makeChirpTrack(frames).buffer));
+  writeFileSync(track, Buffer.from(makeChirpTrack(frames, makeProgramme()).buffer));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
   try {
     const player = playOn(inputCard, track);
@@ -62,6 +67,7 @@ export async function measureLeg(
     const before = await snapshot(subject);
     await pause(seconds * 1000);
     const after = await snapshot(subject);
+    const own = await subject.latency();
     const memories = perProcess(subject, memory);
     const input = await inputCard.status();
     const output = await outputCard.status();
@@ -77,6 +83,7 @@ export async function measureLeg(
       seconds: (after.atMs - before.atMs) / 1000,
       latenciesMs: sound.latenciesMs,
       lostChirps: sound.lostChirps,
+      own,
       gaps,
       cardXruns: after.xruns - before.xruns,
       counted: difference(after.counters, before.counters),
@@ -126,14 +133,6 @@ function difference(after: Counters | undefined, before: Counters | undefined) {
   };
 }
 
-/** A card's position as a time, and back: exact, for the card is paced by CLOCK_MONOTONIC. */
-function cardTime({ monotonicNs, position }: CardStatus) {
-  return {
-    msAt: (frame: number): number => monotonicNs / 1e6 - ((position - frame) * 1000) / rate,
-    frameAt: (ms: number): number => position - ((monotonicNs / 1e6 - ms) * rate) / 1000,
-  };
-}
-
 /** Every chirp that was played from one time to another: when it was heard, by the cards' clocks. */
 function listen(
   pcm: Int16Array,
@@ -143,19 +142,13 @@ function listen(
   fromMs: number,
   untilMs: number,
 ) {
-  const [played, heard] = [cardTime(input), cardTime(output)];
-  const finder = new ChirpFinder(mixDown(splitChannels(pcm, 2)));
-  const latenciesMs: number[] = [];
-  let lostChirps = 0;
-  const start = input.playback.start;
-  const first = Math.ceil((played.frameAt(fromMs) - start) / chirpEveryFrames);
-  for (let index = first; ; index++) {
-    const atMs = played.msAt(start + index * chirpEveryFrames);
-    if (atMs > untilMs) break;
-    const found = finder.find(index, heard.frameAt(atMs) - recordedFrom);
-    if (found === undefined) lostChirps += 1;
-    else latenciesMs.push((found * 1000) / rate);
-  }
+  const heard = cardTime(output);
+  const sound = mixDown(splitChannels(pcm, 2));
+  const { latenciesMs, lostChirps } = chirpLatencies(
+    { sound, recordedFrom, input, output },
+    fromMs,
+    untilMs,
+  );
   const gaps = silences(
     pcm,
     Math.round(heard.frameAt(fromMs) - recordedFrom),

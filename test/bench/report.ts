@@ -44,8 +44,10 @@ function latencyTable(rows: readonly Row[]): string {
       .map((name) => latencyLine(setting, name, legs[name])),
   );
   return [
-    'Latency of the whole path in ms, and gaps (of them while the machine stalled)',
-    'setting  frame ms             seconds chirps  lost    p50    p99    max     gaps  card xruns',
+    'Latency of the whole path in ms, and gaps (of them while the machine stalled). Own: what the',
+    'program’s monitor says of the last 10 to 20 s of its last run',
+    'setting  frame ms             seconds chirps  lost    p50    p99    max  own50  own99' +
+      '     gaps  card xruns',
     ...lines,
   ].join('\n');
 }
@@ -53,6 +55,7 @@ function latencyTable(rows: readonly Row[]): string {
 function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]): string {
   const all = legs.flatMap(({ latenciesMs }) => latenciesMs);
   const gaps = legs.flatMap((leg) => leg.gaps);
+  const own = legs.at(-1)?.own;
   const bad = gaps.filter(({ machineWasBad }) => machineWasBad).length;
   return [
     setting.name.padEnd(8),
@@ -66,6 +69,7 @@ function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]):
     ms(quantile(all, 0.5)),
     ms(quantile(all, 0.99)),
     ms(Math.max(...all)),
+    ...[own?.p50Ms, own?.p99Ms].map((value) => (value === undefined ? '     -' : ms(value))),
     `${gaps.length} (${bad})`.padStart(8),
     String(sum(legs.map(({ cardXruns }) => cardXruns))).padStart(11),
   ].join(' ');

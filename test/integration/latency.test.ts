@@ -1,0 +1,74 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
+import { chirpLatencies } from '../bench/chirpLatencies.js';
+import { makeChirpTrack } from '../bench/chirps.js';
+import { median } from '../bench/statistics.js';
+import { PcmRecording, pcmFormat, playOn } from '../helpers/PcmRecording.js';
+import { mixDown, splitChannels } from '../helpers/signal.js';
+import { TestDaemon } from '../helpers/TestDaemon.js';
+
+const { rate, channels } = pcmFormat;
+/** The monitor's window, and as much again: what it tells is of the last 10 to 20 s. */
+const heardSeconds = 20;
+const trackSeconds = 60;
+const agreementMs = 3;
+
+let daemon: TestDaemon;
+
+beforeAll(async () => {
+  daemon = await TestDaemon.start({ config: { input: { profile: 'program' } } });
+  await daemon.bridge();
+});
+
+afterAll(() => daemon.stop());
+
+/** Sounds in, sounds out: what somebody with two microphones would measure. */
+async function outside(): Promise<{ medianMs: number; ownMs: number }> {
+  const { inputCard, outputCard, folder } = daemon;
+  const track = join(folder, 'chirps.raw');
+  writeFileSync(track, makeChirpTrack(trackSeconds * rate, makeProgramme()));
+  const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
+  const player = playOn(inputCard, track);
+  try {
+    await recording.waitFor(heardSeconds * rate);
+    const { output } = await daemon.call('latency.get', {});
+    expect(output?.endToEnd.from).toBe('capture');
+    const [input, heardBy] = await Promise.all([inputCard.status(), outputCard.status()]);
+    const sound = mixDown(splitChannels(await recording.stop(), channels));
+    const untilMs = input.monotonicNs / 1e6 - 500;
+    const { latenciesMs } = chirpLatencies(
+      { sound, recordedFrom: recording.startFrames, input, output: heardBy },
+      untilMs - 15_000,
+      untilMs,
+    );
+    expect(latenciesMs.length).toBeGreaterThan(100);
+    return { medianMs: median(latenciesMs), ownMs: output?.endToEnd.p50Ms ?? 0 };
+  } finally {
+    await recording.abandon();
+    await player.stop('SIGKILL');
+  }
+}
+
+describe('the latency that the daemon tells', () => {
+  it(`is within ${agreementMs} ms of what is heard from outside, by the median`, async () => {
+    const { medianMs, ownMs } = await outside();
+    expect(Math.abs(medianMs - ownMs)).toBeLessThan(agreementMs);
+  });
+
+  it('is the sum of its stages, the frame and the look-ahead', async () => {
+    const { output } = await daemon.call('latency.get', {});
+    const { stream } = (await daemon.status()).output;
+    const { lookaheadSamples, frameMs } = stream!.format;
+    const stages = Object.values(output!.stages).map(({ meanMs }) => meanMs);
+    const sum = stages.reduce((total, mean) => total + mean, frameMs + lookaheadSamples / 48);
+    expect(Math.abs(sum - output!.endToEnd.meanMs)).toBeLessThan(2);
+    expect(Object.keys(output!.stages)).toEqual(['transit', 'queue', 'decode', 'device']);
+  });
+
+  it('tells of the input what it does there', async () => {
+    const { input } = await daemon.call('latency.get', {});
+    expect(Object.keys(input!.stages)).toEqual(['capture_wait', 'encode', 'ipc']);
+    for (const { count } of Object.values(input!.stages)) expect(count).toBeGreaterThan(100);
+  });
+});
