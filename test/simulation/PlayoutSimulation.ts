@@ -2,13 +2,14 @@ import {
   FramePool,
   JitterBuffer,
   jitterBufferLimits,
-  LatencyHistogram,
   type OpusDecoder,
   PacketSlot,
   packetSlotBytes,
 } from '@kvm-audio/audio';
+import { Resampler } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, noDrops } from '@kvm-audio/protocol';
 import { Player, type PlayerCounters } from '../../packages/output-pipeline/src/Player.js';
+import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
 import { receivedPacket } from '../helpers/receivedPacket.js';
 import { DelayStatistics } from './DelayStatistics.js';
 import { type PlaybackListener, SimulatedPlayback } from './SimulatedPlayback.js';
@@ -93,6 +94,11 @@ export class PlayoutSimulation {
     packetSlotBytes,
     (bytes) => new PacketSlot(bytes),
   );
+  readonly #resampler = new Resampler({
+    channels: 2,
+    inputRate: mediaRate,
+    outputRate: mediaRate,
+  });
   #lowWater = false;
   #lastPacketUs = Number.NEGATIVE_INFINITY;
   #resting = true;
@@ -122,14 +128,23 @@ export class PlayoutSimulation {
       this.#lowWater = true;
     };
     this.jitter = new JitterBuffer(this.#pool);
-    const latency = new LatencyHistogram(1e9, 0);
-    const decoder = options.decoder ?? this.#tone;
-    this.player = new Player(this.card, decoder, this.jitter, latency, this.counters, {
-      channels: 2,
-      targetFrames: targetMs * framesPerMs,
-      lowWaterFrames: lowWaterMs * framesPerMs,
-      lookaheadSamples,
-    });
+    this.player = new Player(
+      {
+        sink: this.card,
+        decoder: options.decoder ?? this.#tone,
+        resampler: this.#resampler,
+        jitter: this.jitter,
+        latency: new PlayoutLatency(0),
+        counters: this.counters,
+      },
+      {
+        channels: 2,
+        targetFrames: targetMs * framesPerMs,
+        lowWaterFrames: lowWaterMs * framesPerMs,
+        lookaheadSamples,
+        clock: () => this.card.nowUs,
+      },
+    );
     this.#watchCommits();
   }
 
@@ -160,6 +175,7 @@ export class PlayoutSimulation {
     }
     this.jitter.reset();
     this.#pool.assertAllHome();
+    this.#resampler.close();
     return this;
   }
 

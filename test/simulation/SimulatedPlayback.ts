@@ -1,4 +1,8 @@
-import type { PcmSink, PcmSlot, Playout } from '../../packages/output-pipeline/src/Player.js';
+import type {
+  PcmSink,
+  PcmSlot,
+  Playout,
+} from '../../packages/output-pipeline/src/PlayoutWriter.js';
 
 export type SimulatedPlaybackOptions = {
   slots: number;
@@ -136,6 +140,8 @@ export class SimulatedPlayback implements PcmSink {
     return {
       streaming: this.#streaming,
       queuedFrames: this.#ringFrames + Math.max(0, inDevice - sinceUs * nominalFramesPerUs),
+      ringFrames: this.#ringFrames,
+      beyondFrames: 0,
       silenceFrames: this.#silenceFrames,
       lastProgressUs: this.#lastProgressUs,
     };

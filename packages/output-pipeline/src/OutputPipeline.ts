@@ -247,12 +247,14 @@ export class OutputPipeline implements Pipeline {
     const margins = this.#margins(negotiated.heldFrames);
     device.setMargins(margins);
     this.#player = new Player(
-      device,
-      this.#decoder,
-      this.#resampler,
-      this.#jitter,
-      this.#latency,
-      this.#counters,
+      {
+        sink: device,
+        decoder: this.#decoder,
+        resampler: this.#resampler,
+        jitter: this.#jitter,
+        latency: this.#latency,
+        counters: this.#counters,
+      },
       {
         channels: output.channels,
         targetFrames: margins.startSilenceFrames,

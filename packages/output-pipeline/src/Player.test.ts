@@ -113,12 +113,14 @@ class Bench {
       this.#lowWater = true;
     };
     this.player = new Player(
-      this.card,
-      this.decoder,
-      new Resampler({ channels: 2, inputRate: mediaRate, outputRate: mediaRate }),
-      this.jitter,
-      this.latency,
-      this.counters,
+      {
+        sink: this.card,
+        decoder: this.decoder,
+        resampler: new Resampler({ channels: 2, inputRate: mediaRate, outputRate: mediaRate }),
+        jitter: this.jitter,
+        latency: this.latency,
+        counters: this.counters,
+      },
       {
         channels: 2,
         targetFrames: targetMs * ms,

@@ -22,6 +22,16 @@ export type PlayerCounters = {
   insertedFrames: number;
 };
 
+/** What the way of a packet goes through, and what it is counted in. */
+export type PlayerParts = {
+  sink: PcmSink;
+  decoder: OpusDecoder;
+  resampler: VariableResampler;
+  jitter: JitterBuffer;
+  latency: PlayoutLatency;
+  counters: PlayerCounters;
+};
+
 export type PlayerOptions = {
   channels: number;
   /** Unplayed audio wanted just before the next frame comes, in frames. */
@@ -76,15 +86,8 @@ export class Player {
   #givenSinceUs: number | undefined;
   #standsStill = false;
 
-  constructor(
-    sink: PcmSink,
-    decoder: OpusDecoder,
-    resampler: VariableResampler,
-    jitter: JitterBuffer,
-    latency: PlayoutLatency,
-    counters: PlayerCounters,
-    options: PlayerOptions,
-  ) {
+  constructor(parts: PlayerParts, options: PlayerOptions) {
+    const { sink, decoder, resampler, jitter, latency, counters } = parts;
     this.#sink = sink;
     this.#decoder = decoder;
     this.#jitter = jitter;
