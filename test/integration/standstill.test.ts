@@ -94,6 +94,21 @@ describe.each([
     expect((await waitForStream(direction, 'running')).reason).toBeNull();
     await known.hear();
   });
+
+  it('for seconds costs the process; sound is back when the card is', async () => {
+    await start();
+    const known = await hear();
+    const { pid } = (await daemon.status())[direction];
+    await daemon[card].control('hang', 'on');
+    const replaced = await daemon.waitForStatus(
+      'another process',
+      (now) => now[direction].pid !== null && now[direction].pid !== pid,
+    );
+    expect(replaced[direction].lastExit).toMatch(/a call on the card has not returned for \d+ ms$/);
+    await daemon[card].control('hang', 'off');
+    await known.hear();
+    expect((await daemon.status())[direction].restarts).toBe(1);
+  });
 });
 
 it('a card that hangs while it is opened is degraded, with the reason', async () => {

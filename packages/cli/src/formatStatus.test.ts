@@ -42,6 +42,7 @@ const report: PipelineReport = {
   driftPpm: 123.4,
   correctionPpm: 120,
   underruns: 3,
+  callMs: 0,
   xruns: 2,
   latency: {
     count: 9,

@@ -4,6 +4,14 @@ export const standstillMsMax = 500;
 /** A call on the card that does not return for so long hangs: it may never return. */
 const callMsMax = 500;
 
+type CallCounters = { inCallSinceUs: number };
+
+/** For how long the device's thread has been inside a call that does not return, 0 = it is not. */
+export function callMs(counters: CallCounters | undefined, nowUs: number): number {
+  const sinceUs = counters?.inCallSinceUs ?? 0;
+  return sinceUs === 0 ? 0 : Math.max(0, nowUs - sinceUs) / 1000;
+}
+
 /** Opening a card takes a while on some. */
 const openingMsMax = 3_000;
 
@@ -13,12 +21,11 @@ const openingMsMax = 3_000;
  * @returns what to tell of a call that hangs, null where none does.
  */
 export function hangingCall(
-  counters: { inCallSinceUs: number } | undefined,
+  counters: CallCounters | undefined,
   openingMs: number,
   nowUs: number,
 ): string | null {
-  const sinceUs = counters?.inCallSinceUs ?? 0;
-  const ms = sinceUs === 0 ? 0 : (nowUs - sinceUs) / 1000;
+  const ms = callMs(counters, nowUs);
   if (ms > callMsMax) return `a call on the card has not returned for ${inSeconds(ms)}`;
   if (openingMs <= openingMsMax) return null;
   return `the card has not opened for ${inSeconds(openingMs)}`;

@@ -11,6 +11,7 @@ import {
 import {
   ClientFigures,
   ClientListener,
+  callMs,
   cardReport,
   DeviceKeeper,
   hangingCall,
@@ -374,6 +375,7 @@ export class InputPipeline implements Pipeline {
       driftPpm: null,
       correctionPpm: 0,
       underruns: 0,
+      callMs: Math.round(callMs(device, nowUs)),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),

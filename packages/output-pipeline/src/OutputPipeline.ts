@@ -11,6 +11,7 @@ import {
 import {
   ClientFigures,
   ClientListener,
+  callMs,
   cardReport,
   DeviceKeeper,
   hangingCall,
@@ -340,6 +341,7 @@ export class OutputPipeline implements Pipeline {
       driftPpm: this.#player?.driftPpm ?? null,
       correctionPpm: this.#player?.correctionPpm ?? 0,
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
+      callMs: Math.round(callMs(device, nowUs)),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),

@@ -73,6 +73,11 @@ export type PipelineReport = {
   correctionPpm: number;
   /** Events in which the playback ring ran dry while audio was expected. */
   underruns: number;
+  /**
+   * For how long the device's thread has been inside a call on the card that does not return, in
+   * milliseconds; 0: it is not.
+   */
+  callMs: number;
   /** Under- or overruns of the card itself. */
   xruns: number;
   /**

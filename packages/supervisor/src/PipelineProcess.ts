@@ -33,6 +33,8 @@ const deadlines = {
   readyMs: 10_000,
   /** Without a heartbeat for so long the child hangs: three were missed. */
   heartbeatMs: 3_500,
+  /** The device's thread has not come back from the kernel for so long: only its process' end helps. */
+  callMs: 3_000,
   /** From the stop message to SIGTERM, and from the start of a stop to SIGKILL. */
   termMs: 3_000,
   killMs: 5_000,
@@ -244,6 +246,9 @@ export class PipelineProcess {
       this.#report = params as PipelineReport;
       this.#reportAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
+      const { callMs } = this.#report;
+      if (callMs >= deadlines.callMs)
+        this.#endHung(`a call on the card has not returned for ${callMs} ms`);
     } else if (method === pipelineNotices.log) {
       this.#writeRecord(params as LogRecord);
     } else if (method === pipelineNotices.fatal) {
@@ -269,7 +274,7 @@ export class PipelineProcess {
 
   #endHung(reason: string): void {
     const { direction, log } = this.#options;
-    if (!this.#child || this.#state === 'stopping') return;
+    if (!this.#child || this.#state === 'stopping' || this.#hangReason !== undefined) return;
     this.#hangReason = reason;
     log.warn({ pid: this.#child.pid }, `${direction} pipeline hangs: ${reason}`);
     this.#endChild(0, deadlines.killMs - deadlines.termMs);
