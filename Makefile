@@ -59,8 +59,18 @@ asan: build ## the native tests with AddressSanitizer
 	native-alsa/test/asan.sh
 
 .PHONY: bench
-bench: build ## latency, underruns, CPU and memory beside the C yardstick
-	test/bench/run.sh
+bench: build ## each promise, measured beside a C yardstick [ARGS=--trial]
+	test/bench/run.sh $(ARGS)
+
+.PHONY: bench-long
+bench-long: build ## the promises of 10 minutes [ARGS='--seconds 5']
+	test/bench/run.sh --long $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: build ## GStreamer, ffmpeg and alsaloop beside it, installed through apt [ARGS=...]
+	@docker/install-debian.sh gstreamer1.0-tools gstreamer1.0-alsa gstreamer1.0-plugins-base \
+	  gstreamer1.0-plugins-good ffmpeg alsa-utils
+	test/bench/run.sh --parts latency --levels medium,ultra $(ARGS)
 
 .PHONY: fuzz
 fuzz: build ## a million messages, good and bad, to a running daemon: [MESSAGES=n] [SEED=n]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What kvm-audio needs of a Debian machine: to build, to run the demo, to run the tests.
+# What kvm-audio needs of a Debian machine: to build, to run the demo, to run the tests; or the
+# packages that are named on the command line.
 # Installs what is missing through apt, as root or with sudo; else prints the line to run and
 # stops. Says nothing and touches nothing where all is there.
 set -eu
@@ -8,6 +9,7 @@ set -eu
 # with; MessagePack for the example in Python.
 PACKAGES="build-essential python3 pkg-config libasound2-dev libspeexdsp-dev libopus-dev alsa-utils \
 sox espeak-ng python3-msgpack"
+[ $# -eq 0 ] || PACKAGES="$*"
 
 NODE_MAJOR_MIN=20
 

@@ -1,14 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import type { LatencySummary, PipelineReport } from '@kvm-audio/protocol';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
-import { VirtualCard } from '../helpers/VirtualCard.js';
+import type { VirtualCard } from '../helpers/VirtualCard.js';
 import { waitFor } from '../helpers/waitFor.js';
+import { makeCards } from './makeCards.js';
+import { peerNames, startPeer } from './peers.js';
 import { type Setting, yardstickArgs } from './settings.js';
 
 /** Events that a subject itself counted since it started. */
-export type Counters = { underruns: number; xruns: number; concealedMs: number; dropped: number };
+export type Counters = {
+  underruns: number;
+  xruns: number;
+  concealedMs: number;
+  /** Audio that was cut out or put in to keep the margin. */
+  splicedMs: number;
+  dropped: number;
+};
 
 /** What is measured: it carries sound from the input card to the output card. */
 export interface Subject {
@@ -27,21 +35,22 @@ export interface Subject {
   stop(): Promise<Counters | undefined>;
 }
 
-export type SubjectName = 'kvm-audio' | 'yardstick';
+export const subjectNames = ['kvm-audio', 'yardstick', ...peerNames] as const;
+export type SubjectName = (typeof subjectNames)[number];
 
-export const startSubject: Record<SubjectName, (setting: Setting) => Promise<Subject>> = {
-  'kvm-audio': startProgram,
-  yardstick: startYardstick,
-};
+export function startSubject(name: SubjectName, setting: Setting): Promise<Subject> {
+  if (name === 'kvm-audio') return startProgram(setting);
+  return name === 'yardstick' ? startYardstick(setting) : startPeer(name, setting);
+}
 
-async function startProgram({ level, frameMs, application }: Setting): Promise<Subject> {
+async function startProgram({ level, profile, frameMs, application }: Setting): Promise<Subject> {
   const apart = {
     ...(frameMs === undefined ? {} : { frameMs }),
     ...(application === undefined ? {} : { application }),
   };
   const daemon = await TestDaemon.start({
     config: {
-      input: { profile: 'program', quality: level, ...apart },
+      input: { profile, quality: level, ...apart },
       output: { quality: level, ...apart },
     },
   });
@@ -90,20 +99,19 @@ async function freshCounters(daemon: TestDaemon): Promise<Counters> {
     underruns: sum(({ underruns }) => underruns),
     xruns: sum(({ xruns }) => xruns),
     concealedMs: sum(({ concealedMs }) => concealedMs),
+    splicedMs: sum(({ trimmedMs, insertedMs }) => trimmedMs + insertedMs),
     dropped: sum(({ drops }) => Object.values(drops).reduce((a, b) => a + b, 0)),
   };
 }
 
 async function startYardstick(setting: Setting): Promise<Subject> {
-  const folder = mkdtempSync('/dev/shm/kvma-');
-  const inputCard = new VirtualCard('a', `${folder}/cards`);
-  const outputCard = new VirtualCard('b', `${folder}/cards`);
+  const { folder, inputCard, outputCard, remove } = makeCards();
   const command = inRepository('native-alsa/build/bench/yardstick');
   const args = [inputCard.pcm, outputCard.pcm, ...yardstickArgs(setting)];
   const process = new TestProcess('yardstick', command, args, inputCard.env);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await process.stop(signal);
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   };
   const ready = async (): Promise<RegExpExecArray> => {
     const pids = await waitFor('ready yardstick', () => {
@@ -133,7 +141,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
       const count = (name: string): number =>
         Number(new RegExp(`${name}=(\\d+)`).exec(process.output)?.[1]);
       const xruns = count('underruns') + count('overruns');
-      return { underruns: count('underruns'), xruns, concealedMs: 0, dropped: 0 };
+      return { underruns: count('underruns'), xruns, concealedMs: 0, splicedMs: 0, dropped: 0 };
     },
   };
 }

@@ -1,16 +1,10 @@
 import type { Signal } from '../helpers/signal.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
-import { ChirpFinder, chirpEveryFrames } from './chirps.js';
+import { cardTime } from './cardTime.js';
+import { ChirpFinder, chirpEveryFrames, type DueChirp, isHole, rate } from './chirps.js';
 
-const rate = 48_000;
-
-/** A card's position as a time, and back: exact, for the card is paced by CLOCK_MONOTONIC. */
-export function cardTime({ monotonicNs, position }: CardStatus) {
-  return {
-    msAt: (frame: number): number => monotonicNs / 1e6 - ((position - frame) * 1000) / rate,
-    frameAt: (ms: number): number => position - ((monotonicNs / 1e6 - ms) * rate) / 1000,
-  };
-}
+/** So many chirps, with their holes, tell about how long the way is. */
+const chirpsToAlign = 60;
 
 /** What was recorded of the output card, and the cards by whose clocks it is timed. */
 export type Heard = {
@@ -29,17 +23,21 @@ export function chirpLatencies(
   untilMs: number,
 ): { latenciesMs: number[]; lostChirps: number } {
   const [played, heard] = [cardTime(input), cardTime(output)];
-  const finder = new ChirpFinder(sound);
-  const latenciesMs: number[] = [];
-  let lostChirps = 0;
   const { start } = input.playback;
-  const first = Math.ceil((played.frameAt(fromMs) - start) / chirpEveryFrames);
-  for (let index = first; ; index++) {
+  const due: DueChirp[] = [];
+  for (let index = Math.ceil((played.frameAt(fromMs) - start) / chirpEveryFrames); ; index++) {
     const atMs = played.msAt(start + index * chirpEveryFrames);
     if (atMs > untilMs) break;
-    const found = finder.find(index, heard.frameAt(atMs) - recordedFrom);
-    if (found === undefined) lostChirps += 1;
-    else latenciesMs.push((found * 1000) / rate);
+    due.push({ index, from: heard.frameAt(atMs) - recordedFrom });
   }
-  return { latenciesMs, lostChirps };
+  const finder = new ChirpFinder(sound);
+  const delay = finder.delayOf(due.slice(0, chirpsToAlign));
+  const found = due
+    .filter(({ index }) => !isHole(index))
+    .map(({ index, from }) => finder.find(index, from + delay));
+  const frames = found.filter((each) => each !== undefined);
+  return {
+    latenciesMs: frames.map((each) => ((each + delay) * 1000) / rate),
+    lostChirps: found.length - frames.length,
+  };
 }

@@ -1,6 +1,7 @@
 import type { Signal } from '../helpers/signal.js';
 
-const rate = 48_000;
+/** Of the cards, nominally. */
+export const rate = 48_000;
 const chirpFrames = 960;
 /** Inside the band of every level, and where a voice codec is at its best. */
 const sweepHz = { from: 300, to: 3_400 };
@@ -9,18 +10,30 @@ const chirpGain = 0.5;
 const musicGain = 0.2;
 /** In no step with any frame length; rising and falling chirps take turns. */
 export const chirpEveryFrames = 83 * 48;
-/** Chirps of one kind are twice `chirpEveryFrames` apart: no longer way can be told. */
+/** Chirps of one kind are twice `chirpEveryFrames` apart: so far one search reaches. */
 const latencyFramesMax = 150 * 48;
+/** The last of so many is left out: by that a longer way is told, in steps of two chirps. */
+const chirpsPerHole = 12;
+/** From this part on it is sure where the holes are. */
+const surePart = 0.8;
 const likenessMin = 0.6;
 /** The coarse search is done at 12 kHz. */
 const coarse = 4;
 
-/** What is played: stereo, a chirp at each multiple of `chirpEveryFrames`, music under them. */
+export const isHole = (index: number): boolean => index % chirpsPerHole === chirpsPerHole - 1;
+
+/**
+ * What is played: stereo, a chirp at each multiple of `chirpEveryFrames` that is no hole, music
+ * under them.
+ */
 export function makeChirpTrack(frames: number, music: Int16Array): Int16Array {
-  const track = Int16Array.from({ length: 2 * frames }, (_, i) =>
-    Math.round((music[i % music.length] ?? 0) * musicGain),
-  );
+  const quiet = music.map((sample) => Math.round(sample * musicGain));
+  const track = new Int16Array(2 * frames);
+  for (let at = 0; at < track.length; at += quiet.length) {
+    track.set(quiet.subarray(0, track.length - at), at);
+  }
   for (let index = 0; (index + 1) * chirpEveryFrames <= frames; index++) {
+    if (isHole(index)) continue;
     const chirp = chirps[index % 2]!;
     for (let i = 0; i < 2 * chirpFrames; i++) {
       const at = 2 * index * chirpEveryFrames + i;
@@ -43,6 +56,9 @@ function makeChirp(fromHz: number, toHz: number): Signal {
 const chirps = [makeChirp(sweepHz.from, sweepHz.to), makeChirp(sweepHz.to, sweepHz.from)];
 const coarseChirps = chirps.map((chirp) => decimate(chirp));
 
+/** Where in a recording it would begin. */
+export type DueChirp = { index: number; from: number };
+
 /** Finds chirps in a recording, by normalised cross-correlation. */
 export class ChirpFinder {
   readonly #heard: Signal;
@@ -52,6 +68,31 @@ export class ChirpFinder {
   constructor(heard: Signal) {
     this.#heard = heard;
     this.#coarse = decimate(heard);
+  }
+
+  /**
+   * @param due chirps and holes in order, with where each would begin if the way took no time.
+   * @returns about how long the way is, rounded down to what `find` reaches from there, in frames.
+   */
+  delayOf(due: readonly DueChirp[]): number {
+    const delays = Array.from(
+      { length: chirpsPerHole / 2 },
+      (_, step) => 2 * step * chirpEveryFrames,
+    );
+    let best = { delay: 0, score: Number.NEGATIVE_INFINITY };
+    for (const delay of delays) {
+      const found = (hole: boolean): number => {
+        const some = due.filter(({ index }) => isHole(index) === hole);
+        const heard = some.filter(
+          ({ index, from }) => this.find(index, from + delay) !== undefined,
+        );
+        return heard.length / Math.max(1, some.length);
+      };
+      const score = found(false) - found(true);
+      if (score > best.score) best = { delay, score };
+      if (score > surePart) break;
+    }
+    return best.delay;
   }
 
   /**

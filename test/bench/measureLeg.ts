@@ -6,13 +6,14 @@ import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
 import { PcmRecording, playOn } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
-import { cardTime, chirpLatencies } from './chirpLatencies.js';
-import { makeChirpTrack } from './chirps.js';
+import { cardTime, monotonicMs } from './cardTime.js';
+import { chirpLatencies } from './chirpLatencies.js';
+import { makeChirpTrack, rate } from './chirps.js';
 import { cpuMs, type Memory, memory } from './processUsage.js';
 import type { Counters, Subject } from './Subject.js';
+import { silences } from './silences.js';
 import type { Witness } from './Witness.js';
 
-const rate = 48_000;
 /** Before anything is counted: starts, first frames, the first corrections of the margin. */
 const warmUpSecondsMin = 3;
 /** A leg of this length is one for CPU too: it begins in the steady state. */
@@ -40,6 +41,8 @@ export type Leg = {
   /** Per process, in percent of one core. */
   cpuPercent: Record<string, number>;
   memory: Record<string, Memory>;
+  /** The same at the beginning. */
+  memoryBefore: Record<string, Memory>;
 };
 
 type Snapshot = {
@@ -47,6 +50,7 @@ type Snapshot = {
   cpu: Record<string, number>;
   counters: Counters | undefined;
   xruns: number;
+  memory: Record<string, Memory>;
 };
 
 /** Plays chirps into a running subject for some seconds and measures what it makes of them. */
@@ -68,7 +72,6 @@ export async function measureLeg(
     await pause(seconds * 1000);
     const after = await snapshot(subject);
     const own = await subject.latency();
-    const memories = perProcess(subject, memory);
     const input = await inputCard.status();
     const output = await outputCard.status();
     player.assertRunning();
@@ -88,7 +91,8 @@ export async function measureLeg(
       cardXruns: after.xruns - before.xruns,
       counted: difference(after.counters, before.counters),
       cpuPercent: cpuPercent(before, after),
-      memory: memories,
+      memory: after.memory,
+      memoryBefore: before.memory,
     };
   } finally {
     await recording.abandon();
@@ -105,7 +109,8 @@ async function snapshot(subject: Subject): Promise<Snapshot> {
     counters,
     xruns: input.capture.xruns + output.playback.xruns,
     cpu: perProcess(subject, cpuMs),
-    atMs: Number(process.hrtime.bigint()) / 1e6,
+    memory: perProcess(subject, memory),
+    atMs: monotonicMs(),
   };
 }
 
@@ -129,6 +134,7 @@ function difference(after: Counters | undefined, before: Counters | undefined) {
     underruns: after.underruns - before.underruns,
     xruns: after.xruns - before.xruns,
     concealedMs: after.concealedMs - before.concealedMs,
+    splicedMs: after.splicedMs - before.splicedMs,
     dropped: after.dropped - before.dropped,
   };
 }
@@ -143,33 +149,19 @@ function listen(
   untilMs: number,
 ) {
   const heard = cardTime(output);
+  const frameHeardAt = (ms: number): number => heard.frameAt(ms) - recordedFrom;
   const sound = mixDown(splitChannels(pcm, 2));
-  const { latenciesMs, lostChirps } = chirpLatencies(
-    { sound, recordedFrom, input, output },
-    fromMs,
-    untilMs,
-  );
   const gaps = silences(
     pcm,
-    Math.round(heard.frameAt(fromMs) - recordedFrom),
-    Math.round(heard.frameAt(untilMs) - recordedFrom),
+    Math.round(frameHeardAt(fromMs)),
+    Math.round(frameHeardAt(untilMs)),
+    gapFramesMin,
   ).map(({ from, until }) => ({
     fromUs: heard.msAt(recordedFrom + from) * 1000,
     untilUs: heard.msAt(recordedFrom + until) * 1000,
   }));
-  return { latenciesMs, lostChirps, gaps };
-}
-
-function silences(pcm: Int16Array, from: number, to: number): { from: number; until: number }[] {
-  const found: { from: number; until: number }[] = [];
-  let run = 0;
-  for (let i = from; i < to; i++) {
-    if (pcm[2 * i] === 0 && pcm[2 * i + 1] === 0) {
-      run += 1;
-      continue;
-    }
-    if (run >= gapFramesMin) found.push({ from: i - run, until: i });
-    run = 0;
-  }
-  return found;
+  return {
+    ...chirpLatencies({ sound, recordedFrom, input, output }, fromMs, untilMs),
+    gaps,
+  };
 }

@@ -12,11 +12,18 @@ export function cpuMs(pid: number): number {
   return nanoseconds.reduce((sum, value) => sum + value, 0) / 1e6;
 }
 
-export type Memory = { pssMb: number; privateDirtyMb: number };
+/** Private memory is the process's alone, shared memory is in others too, as a program's text. */
+export type Memory = { pssMb: number; privateDirtyMb: number; privateMb: number; sharedMb: number };
 
 export function memory(pid: number): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const megabytes = (key: string): number =>
     Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
-  return { pssMb: megabytes('Pss'), privateDirtyMb: megabytes('Private_Dirty') };
+  const privateDirtyMb = megabytes('Private_Dirty');
+  return {
+    pssMb: megabytes('Pss'),
+    privateDirtyMb,
+    privateMb: privateDirtyMb + megabytes('Private_Clean'),
+    sharedMb: megabytes('Shared_Clean') + megabytes('Shared_Dirty'),
+  };
 }

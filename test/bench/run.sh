@@ -1,6 +1,6 @@
 #!/bin/sh
-# The benchmark, from the checkout's folder: see test/bench/main.ts for what it prints.
-#   test/bench/run.sh [--seconds 60] [--levels low,medium,high,ultra,5ms] [--json FILE]
+# The benchmark: test/bench/main.ts has the flags and what it prints.
+#   test/bench/run.sh [--trial] [--long] [--parts latency,fan-out,recovery] [--plot FILE] ...
 # Needs `make build` first.
 set -e
 here=$(dirname "$0")

@@ -5,22 +5,38 @@ import type { Application, FrameMs, QualityLevel } from '@kvm-audio/protocol';
 export type Setting = {
   name: string;
   level: QualityLevel;
+  /** Of the input. */
+  profile: 'program' | 'microphone';
   frameMs?: FrameMs;
   application?: Application;
 };
 
+const program = 'program';
+const microphone = 'microphone';
+
 export const settings: readonly Setting[] = [
-  { name: 'low', level: 'low' },
-  { name: 'medium', level: 'medium' },
-  { name: 'high', level: 'high' },
-  { name: 'ultra', level: 'ultra' },
-  { name: '5ms', level: 'medium', frameMs: 5, application: 'lowdelay' },
+  { name: 'low', level: 'low', profile: program },
+  { name: 'medium', level: 'medium', profile: program },
+  { name: 'high', level: 'high', profile: program },
+  { name: 'ultra', level: 'ultra', profile: program },
+  { name: '5ms', level: 'medium', profile: program, frameMs: 5, application: 'lowdelay' },
+  { name: 'mic-low', level: 'low', profile: microphone },
+  { name: 'mic-medium', level: 'medium', profile: microphone },
+  { name: 'mic-high', level: 'high', profile: microphone },
+  { name: 'mic-ultra', level: 'ultra', profile: microphone },
 ];
 
-export function formatOf({ level, frameMs, application }: Setting): EffectiveFormat {
+/** @throws where there is none of that name. */
+export function settingOf(name: string): Setting {
+  const setting = settings.find((each) => each.name === name);
+  if (!setting) throw new Error(`there is no setting ${name}`);
+  return setting;
+}
+
+export function formatOf({ level, profile, frameMs, application }: Setting): EffectiveFormat {
   return effectiveFormat({
     direction: 'input',
-    profile: 'program',
+    profile,
     level,
     frameMs,
     application,

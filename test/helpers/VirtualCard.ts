@@ -26,6 +26,8 @@ export type CardSide = {
 export type CardStatus = {
   rate: number;
   channels: number;
+  /** How much its clock is fast. */
+  skewPpm: number;
   /** CLOCK_MONOTONIC at which `position` holds. */
   monotonicNs: number;
   position: number;

@@ -1,0 +1,181 @@
+import net from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Direction, directions, Listener, socketPath } from '@kvm-audio/client';
+import { PcmRecording } from '../helpers/PcmRecording.js';
+import type { TestDaemon } from '../helpers/TestDaemon.js';
+import { waitFor } from '../helpers/waitFor.js';
+import { cardTime, monotonicMs } from './cardTime.js';
+import { rate } from './chirps.js';
+import { FedDaemon } from './FedDaemon.js';
+import { silences } from './silences.js';
+
+export type Recovery = {
+  what: 'kill' | 'replug';
+  direction: Direction;
+  /** For how long the card was gone. */
+  goneSeconds: number;
+  /** Of each time: until audio was back. */
+  backMs: number[];
+  /** Connects while the pipeline was gone, and how many were refused. */
+  connects: number;
+  refused: number;
+};
+
+export type RecoveryPlan = {
+  times: number;
+  goneSeconds: number;
+  /** From the start to the kill; from 60 s on the first restart is at once. */
+  runSeconds: number;
+};
+
+/** Audio is back where no silence of 10 ms comes for `backForMs`. */
+const gapFramesMin = 480;
+const backForMs = 300;
+const steadyMs = 1_500;
+const connectEveryMs = 50;
+const replugWaitMs = 10_000;
+const silentFramesMin = 2;
+
+/** Unplugs and replugs each card, then kills each pipeline with -9, in several daemons in turn. */
+export async function measureRecovery(plan: RecoveryPlan): Promise<Recovery[]> {
+  const daemons: FedDaemon[] = [];
+  // The track outlasts the longest of it: all the waits, and a little for each measurement.
+  const secondsPerTime = 12;
+  const seconds =
+    plan.runSeconds + 2 * plan.goneSeconds + plan.times * secondsPerTime * 2 * directions.length;
+  try {
+    for (let i = 0; i < plan.times; i++) daemons.push(await FedDaemon.start(seconds));
+    const startedMs = monotonicMs();
+    const results: Recovery[] = [];
+    for (const direction of directions) results.push(await replugAll(daemons, direction, plan));
+    await pause(Math.max(0, startedMs + plan.runSeconds * 1000 - monotonicMs()));
+    for (const direction of directions) results.push(await killAll(daemons, direction));
+    return results;
+  } finally {
+    for (const each of daemons) await each.stop();
+  }
+}
+
+const cardOf = ({ daemon }: FedDaemon, direction: Direction) =>
+  direction === 'output' ? daemon.outputCard : daemon.inputCard;
+
+async function replugAll(
+  daemons: readonly FedDaemon[],
+  direction: Direction,
+  { goneSeconds }: RecoveryPlan,
+): Promise<Recovery> {
+  process.stderr.write(`recovery: replug of the ${direction} card after ${goneSeconds} s\n`);
+  for (const each of daemons) await cardOf(each, direction).control('unplug');
+  await pause(goneSeconds * 1000);
+  const back = direction === 'output' ? outputIsBackMs : inputIsBackMs;
+  const backMs: number[] = [];
+  for (const each of daemons) backMs.push(await back(each));
+  return { what: 'replug', direction, goneSeconds, backMs, connects: 0, refused: 0 };
+}
+
+/** From the replug until sound comes out of the card. */
+async function outputIsBackMs({ daemon }: FedDaemon): Promise<number> {
+  const atMs = monotonicMs();
+  await daemon.outputCard.control('replug');
+  // Its first samples may come before the recorder does: then it says when the recorder came.
+  const recording = await PcmRecording.start(daemon.outputCard, join(daemon.folder, 'back.raw'));
+  try {
+    await waitForState(daemon, 'output');
+    await pause(steadyMs);
+    const status = await daemon.outputCard.status();
+    const pcm = await recording.stop();
+    const [first] = silences(pcm, 0, rate, silentFramesMin);
+    const heardFrom = first?.from === 0 ? first.until : 0;
+    return cardTime(status).msAt(recording.startFrames + heardFrom) - atMs;
+  } finally {
+    await recording.abandon();
+  }
+}
+
+/** From the replug until a listener has the first packet whose sound is from after it. */
+async function inputIsBackMs(fed: FedDaemon): Promise<number> {
+  const { daemon } = fed;
+  const path = socketPath(daemon.runtimeFolder, 'input');
+  const listener = new Listener({ path, client: 'bench' });
+  let arrivedMs: number | undefined;
+  let atMs = Number.POSITIVE_INFINITY;
+  listener.on('packet', ({ captureTimeUs }) => {
+    if ((captureTimeUs ?? 0) / 1000 > atMs) arrivedMs ??= monotonicMs();
+  });
+  try {
+    await new Promise<void>((resolve) => listener.once('connected', () => resolve()));
+    atMs = monotonicMs();
+    await daemon.inputCard.control('replug');
+    const backMs = await waitFor('packet after the replug', () => arrivedMs, replugWaitMs);
+    fed.play();
+    return backMs - atMs;
+  } finally {
+    listener.close();
+  }
+}
+
+async function waitForState(daemon: TestDaemon, direction: Direction): Promise<void> {
+  const isRunning = async (): Promise<boolean> =>
+    (await daemon.status())[direction].stream?.state === 'running';
+  await waitFor(`running ${direction}`, isRunning, replugWaitMs);
+}
+
+async function killAll(daemons: readonly FedDaemon[], direction: Direction): Promise<Recovery> {
+  process.stderr.write(`recovery: kill -9 of the ${direction} pipeline\n`);
+  const result: Recovery = {
+    ...{ what: 'kill', direction, goneSeconds: 0 },
+    ...{ backMs: [], connects: 0, refused: 0 },
+  };
+  for (const { daemon } of daemons) {
+    const { backMs, connects, refused } = await killOne(daemon, direction);
+    result.backMs.push(backMs);
+    result.connects += connects;
+    result.refused += refused;
+  }
+  return result;
+}
+
+async function killOne(daemon: TestDaemon, direction: Direction) {
+  const pid = (await daemon.status())[direction].pid ?? 0;
+  const recording = await PcmRecording.start(daemon.outputCard, join(daemon.folder, 'back.raw'));
+  try {
+    await pause(steadyMs);
+    const atMs = monotonicMs();
+    process.kill(pid, 'SIGKILL');
+    const knocked = await knock(socketPath(daemon.runtimeFolder, direction), steadyMs);
+    await pause(steadyMs);
+    const status = await daemon.outputCard.status();
+    const pcm = await recording.stop();
+    const heard = cardTime(status);
+    const frameAt = (ms: number): number => Math.round(heard.frameAt(ms) - recording.startFrames);
+    let backMs = 0;
+    for (const gap of silences(pcm, frameAt(atMs), pcm.length / 2, gapFramesMin)) {
+      if (gap.from > frameAt(atMs + backMs + backForMs)) break;
+      backMs = heard.msAt(recording.startFrames + gap.until) - atMs;
+    }
+    return { backMs, ...knocked };
+  } finally {
+    await recording.abandon();
+  }
+}
+
+/** Connects again and again, as any client might just then. */
+async function knock(path: string, ms: number): Promise<{ connects: number; refused: number }> {
+  const untilMs = monotonicMs() + ms;
+  let [connects, refused] = [0, 0];
+  while (monotonicMs() < untilMs) {
+    connects += 1;
+    const connected = await new Promise<boolean>((resolve) => {
+      const socket = net.connect(path);
+      socket.once('error', () => resolve(false));
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+    });
+    if (!connected) refused += 1;
+    await pause(connectEveryMs);
+  }
+  return { connects, refused };
+}

@@ -1,0 +1,27 @@
+import type { FanOutLeg } from './fanOut.js';
+import type { Leg } from './measureLeg.js';
+import type { Recovery } from './recovery.js';
+import type { SubjectName } from './Subject.js';
+import type { Setting } from './settings.js';
+import type { BadWindow } from './Witness.js';
+
+export type Row = {
+  setting: Setting;
+  legs: Partial<Record<SubjectName, Leg[]>>;
+};
+
+/** What one run measured. What was not measured is empty. */
+export type Results = {
+  rows: Row[];
+  fanOut: FanOutLeg[];
+  recovery: Recovery[];
+  /** The output card's clock against the input card's. */
+  drift: { skewPpm: number; leg: Leg }[];
+  /** What could not be measured, and why. */
+  skipped: string[];
+  windows: readonly BadWindow[];
+};
+
+export function legsOf(results: Results, settingName: string, subject: SubjectName): Leg[] {
+  return results.rows.find(({ setting }) => setting.name === settingName)?.legs[subject] ?? [];
+}

@@ -1,0 +1,177 @@
+import type { FanOutLeg } from './fanOut.js';
+import { markdownTable, oneDigit, twoDigits } from './markdown.js';
+import type { Leg } from './measureLeg.js';
+import type { Recovery } from './recovery.js';
+import { legsOf, type Results, type Row } from './results.js';
+import { type SubjectName, subjectNames } from './Subject.js';
+import { formatOf, type Setting } from './settings.js';
+import { median, quantile, sum } from './statistics.js';
+
+export const withoutBridge = (names: readonly string[]): string[] =>
+  names.filter((name) => name !== 'bridge');
+
+/** Its processes, by name. */
+export const processesOf = (legs: readonly Leg[]): string[] =>
+  Object.keys(legs[0]?.cpuPercent ?? {});
+
+/** Of some processes together, in percent of one core: the median of the legs. */
+export function cpuOf(legs: readonly Leg[], names: readonly string[]): number {
+  return median(legs.map(({ cpuPercent }) => sum(names.map((name) => cpuPercent[name] ?? 0))));
+}
+
+export const allLatenciesMs = (legs: readonly Leg[]): number[] =>
+  legs.flatMap(({ latenciesMs }) => latenciesMs);
+
+export function latencyTable({ rows }: Results): string {
+  const head =
+    'setting, frame ms, subject, seconds, p50 ms, p99 ms, max ms, own p50/p99 ms, chirps (lost)';
+  const more = 'gaps (machine stalled), card xruns, concealed %';
+  return markdownTable(
+    `${head}, ${more}`.split(', '),
+    rows.flatMap(({ setting, legs }) =>
+      subjectNames
+        .filter((name) => (legs[name] ?? []).length > 0)
+        .map((name) => latencyLine(setting, name, legs[name] ?? [])),
+    ),
+  );
+}
+
+function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]): string[] {
+  const all = allLatenciesMs(legs);
+  const gaps = legs.flatMap((leg) => leg.gaps);
+  const own = legs.at(-1)?.own;
+  const seconds = sum(legs.map((leg) => leg.seconds));
+  const concealedMs = sum(legs.map(({ counted }) => counted?.concealedMs ?? Number.NaN));
+  return [
+    setting.name,
+    String(formatOf(setting).frameMs),
+    name,
+    seconds.toFixed(0),
+    oneDigit(quantile(all, 0.5)),
+    oneDigit(quantile(all, 0.99)),
+    oneDigit(Math.max(...all)),
+    own && own.count > 0 ? `${oneDigit(own.p50Ms)}/${oneDigit(own.p99Ms)}` : '',
+    `${all.length} (${sum(legs.map(({ lostChirps }) => lostChirps))})`,
+    `${gaps.length} (${gaps.filter(({ machineWasBad }) => machineWasBad).length})`,
+    String(sum(legs.map(({ cardXruns }) => cardXruns))),
+    Number.isNaN(concealedMs) ? '' : twoDigits(concealedMs / seconds / 10),
+  ];
+}
+
+/** CPU and memory of each process at medium. */
+export function processTable({ rows }: Results): string {
+  const medium = rows.find(({ setting }) => setting.name === 'medium');
+  const lines = medium ? subjectNames.flatMap((name) => processLines(medium, name)) : [];
+  const head = 'subject, process, CPU % of a core, private dirty MB, PSS MB';
+  return markdownTable(head.split(', '), lines);
+}
+
+function processLines({ legs: all }: Row, name: SubjectName): string[][] {
+  const legs = all[name] ?? [];
+  const last = legs.at(-1);
+  if (!last) return [];
+  const names = processesOf(legs);
+  const lines = names.map((each) => {
+    const used = last.memory[each];
+    return [
+      ...[name, each, twoDigits(cpuOf(legs, [each]))],
+      ...[oneDigit(used?.privateDirtyMb ?? Number.NaN), oneDigit(used?.pssMb ?? Number.NaN)],
+    ];
+  });
+  return names.length > 1
+    ? [...lines, [name, 'together', twoDigits(cpuOf(legs, names)), '', '']]
+    : lines;
+}
+
+/** Median of the legs with so many listeners. */
+export function fanOutMedian(
+  legs: readonly FanOutLeg[],
+  listeners: number,
+  value: (leg: FanOutLeg) => number,
+): number {
+  return median(legs.filter((leg) => leg.listeners === listeners).map(value));
+}
+
+export function fanOutTable({ fanOut }: Results): string {
+  const head = 'listeners, CPU % of a core, % of one listener’s per added listener';
+  const memoryHead = 'private dirty MB over one listener’s, the same with full queues';
+  const more = 'missed packets, last listener p50 ms, p99 ms, max ms';
+  const counts = [...new Set(fanOut.map(({ listeners }) => listeners))];
+  const at = (listeners: number, value: (leg: FanOutLeg) => number): number =>
+    fanOutMedian(fanOut, listeners, value);
+  const one = at(1, (leg) => leg.cpuPercent);
+  const oneMb = at(1, (leg) => leg.privateDirtyMb);
+  return markdownTable(
+    `${head}, ${memoryHead}, ${more}`.split(', '),
+    counts.map((count) => {
+      const cpu = at(count, (leg) => leg.cpuPercent);
+      const legs = fanOut.filter(({ listeners }) => listeners === count);
+      return [
+        String(count),
+        twoDigits(cpu),
+        count === 1 ? '' : oneDigit((100 * (cpu - one)) / one / (count - 1)),
+        oneDigit(at(count, (leg) => leg.privateDirtyMb) - oneMb),
+        oneDigit(at(count, (leg) => leg.stalledPrivateDirtyMb) - oneMb),
+        String(sum(legs.map(({ missed }) => missed))),
+        ...[at(count, (leg) => leg.lastP50Ms), at(count, (leg) => leg.lastP99Ms)].map(twoDigits),
+        twoDigits(Math.max(...legs.map(({ lastMaxMs }) => lastMaxMs))),
+      ];
+    }),
+  );
+}
+
+export function recoveryName({ what, direction, goneSeconds }: Recovery): string {
+  return what === 'kill'
+    ? `\`kill -9\` of the ${direction} pipeline`
+    : `${direction} card replugged after ${goneSeconds} s`;
+}
+
+export function recoveryTable({ recovery }: Results): string {
+  return markdownTable(
+    'event, times, median ms, worst ms, connects meanwhile, refused'.split(', '),
+    recovery.map((each) => [
+      recoveryName(each),
+      String(each.backMs.length),
+      median(each.backMs).toFixed(0),
+      Math.max(...each.backMs).toFixed(0),
+      ...(each.what === 'kill' ? [String(each.connects), String(each.refused)] : ['', '']),
+    ]),
+  );
+}
+
+/** How far a latency is from the leg's median, at most. */
+export function spreadMs({ latenciesMs }: Leg): number {
+  const middle = median(latenciesMs);
+  return Math.max(...latenciesMs.map((each) => Math.abs(each - middle)));
+}
+
+export function driftTable({ drift }: Results): string {
+  const head = 'output card’s clock, seconds, p50 ms, p99 ms, furthest from p50 ms';
+  return markdownTable(
+    `${head}, gaps (machine stalled), underruns, cut or put in ms, concealed ms`.split(', '),
+    drift.map(({ skewPpm, leg }) => [
+      `${skewPpm > 0 ? '+' : '−'}${Math.abs(skewPpm)} ppm`,
+      leg.seconds.toFixed(0),
+      oneDigit(quantile(leg.latenciesMs, 0.5)),
+      oneDigit(quantile(leg.latenciesMs, 0.99)),
+      oneDigit(spreadMs(leg)),
+      `${leg.gaps.length} (${leg.gaps.filter(({ machineWasBad }) => machineWasBad).length})`,
+      ...[leg.counted?.underruns, leg.counted?.splicedMs, leg.counted?.concealedMs].map(String),
+    ]),
+  );
+}
+
+/** Own share of the CPU, with and without the bridging client, over the yardstick's. */
+export function cpuRatios(results: Results): { all: number; own: number } | undefined {
+  const [ours, theirs] = [
+    legsOf(results, 'medium', 'kvm-audio'),
+    legsOf(results, 'medium', 'yardstick'),
+  ];
+  if (ours.length === 0 || theirs.length === 0) return undefined;
+  const names = processesOf(ours);
+  const yardstick = cpuOf(theirs, processesOf(theirs));
+  return {
+    all: cpuOf(ours, names) / yardstick,
+    own: cpuOf(ours, withoutBridge(names)) / yardstick,
+  };
+}
