@@ -1,9 +1,9 @@
 // What a codec call costs: µs per encode and decode, medians, for each quality level, through the
 // native backend, the wasm backend, and libopus called from C (c/opus_cost.c), interleaved.
 //   make build && node test/bench/codec-cost.mjs [--complexity] [--rounds 5]
-// --complexity: the native encoder at complexity 0 to 10 instead.
+// --complexity: the native encoder at complexity 0 to 10 instead, and how its sound is.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,9 +15,15 @@ import {
   qualityLevels,
 } from '../../packages/audio/dist/quality/index.js';
 
+/** Promised of the native backend over C, per call. */
+const overheadPercentMax = 5;
+
 const here = new URL('.', import.meta.url).pathname;
 execFileSync(join(here, '../../node_modules/.bin/tsc'), ['-p', here], { stdio: 'inherit' });
 const { musicSignal, speechSignal } = await import('../../dist/helpers/syntheticSignals.js');
+const { makeProgramme } = await import('../../packages/cli/dist/demo/programme.js');
+const { mixDown, splitChannels } = await import('../../dist/helpers/signal.js');
+const { codingError } = await import('../../dist/bench/codingError.js');
 
 const seconds = 12;
 const warmCalls = 50;
@@ -40,7 +46,9 @@ try {
 function compareBackends() {
   const program = buildC();
   const backends = { native: createNativeBackend(), wasm: createWasmBackend() };
-  console.log(`medians of ${rounds} rounds, µs per call: encode, decode`);
+  console.log(`µs per encode / decode, medians of ${rounds} rounds in turns`);
+  console.log('| | C | native | over C | wasm | same bytes |\n|---|---|---|---|---|---|');
+  let worstPercent = 0;
   for (const each of material()) {
     const settings = encoderSettings(each.format);
     const runs = { c: [], native: [], wasm: [] };
@@ -49,29 +57,106 @@ function compareBackends() {
       for (const name of ['native', 'wasm']) runs[name].push(run(backends[name], each, settings));
     }
     const [c, native, wasm] = ['c', 'native', 'wasm'].map((name) => middle(runs[name]));
-    const over = (a, b) => `${((a / b - 1) * 100).toFixed(1)} %`;
-    console.log(
-      `${each.name.padEnd(18)} C ${show(c)}   native ${show(native)}  (${over(native.encodeUs, c.encodeUs)}, ` +
-        `${over(native.decodeUs, c.decodeUs)})   wasm ${show(wasm)}   same bytes: ${c.bytes === native.bytes}`,
-    );
+    const over = (key) => (native[key] / c[key] - 1) * 100;
+    const overs = [over('encodeUs'), over('decodeUs')];
+    worstPercent = Math.max(worstPercent, ...overs);
+    const overC = overs.map((percent) => `${percent.toFixed(1)} %`).join(' / ');
+    const same = c.bytes === native.bytes ? 'yes' : 'no';
+    console.log(`| ${[each.name, show(c), show(native), overC, show(wasm), same].join(' | ')} |`);
   }
+  const verdict = worstPercent <= overheadPercentMax ? 'met' : 'not met';
+  const measured = `at most ${worstPercent.toFixed(1)} %`;
+  console.log(`native is within ${overheadPercentMax} % of C: ${verdict}, ${measured}`);
 }
 
+/** Cost and quality at each complexity. They take turns, so that a busy machine meets all. */
 function compareComplexities() {
   const backend = createNativeBackend();
   const complexities = Array.from({ length: 11 }, (_, complexity) => complexity);
-  console.log(`native encoder, µs per frame, at complexity ${complexities.join(', ')}`);
-  for (const each of material()) {
-    const costs = complexities.map((complexity) => {
-      const settings = encoderSettings(each.format, { complexity });
-      const results = Array.from({ length: rounds }, () => run(backend, each, settings));
-      return middle(results).encodeUs.toFixed(0);
+  console.log('complexity: µs per frame / noise-to-mask dB / spectral distance dB (* = chosen)');
+  console.log(`| | ${complexities.join(' | ')} |\n|${'---|'.repeat(complexities.length + 1)}`);
+  for (const each of material(recorded())) {
+    const settingsAt = (complexity) => encoderSettings(each.format, { complexity });
+    const results = complexities.map(() => []);
+    for (let round = 0; round < rounds; round++) {
+      for (const complexity of complexities) {
+        results[complexity].push(run(backend, each, settingsAt(complexity)));
+      }
+    }
+    const chosen = encoderSettings(each.format).complexity;
+    const cells = complexities.map((complexity) => {
+      const { noiseToMaskDb, spectralDistanceDb } = errorOf(backend, each, settingsAt(complexity));
+      const cost = middle(results[complexity]).encodeUs.toFixed(0);
+      const star = complexity === chosen ? '*' : '';
+      return `${star}${cost} / ${noiseToMaskDb.toFixed(2)} / ${spectralDistanceDb.toFixed(2)}`;
     });
-    console.log(`| ${each.name} | ${costs.join(' | ')} |`);
+    console.log(`| ${each.name} | ${cells.join(' | ')} |`);
   }
 }
 
-function* material() {
+/** Of what is heard: of mono, where the level makes it that, else the mean of both channels. */
+function errorOf(backend, { format, channels, pcm }, settings) {
+  const { heard, lookahead } = codedAndHeard(backend, { format, channels, pcm }, settings);
+  const split = (samples) => {
+    const signals = splitChannels(samples, channels);
+    return settings.forcedChannels === 1 ? [mixDown(signals)] : signals;
+  };
+  const [sound, coded] = [split(pcm), split(heard)];
+  const errors = sound.map((signal, channel) => {
+    // Of two delays, as SILK's sound is later than CELT's.
+    const delays = [0, 2, 3].map((more) => lookahead + more);
+    const tried = delays.map((delay) =>
+      codingError(signal, coded[channel].subarray(delay), Math.min(format.rate / 2, 20_000)),
+    );
+    return tried.reduce((a, b) => (b.noiseToMaskDb < a.noiseToMaskDb ? b : a));
+  });
+  const mean = (key) => errors.reduce((sum, error) => sum + error[key], 0) / errors.length;
+  return { noiseToMaskDb: mean('noiseToMaskDb'), spectralDistanceDb: mean('spectralDistanceDb') };
+}
+
+/** @returns what is heard: as long as `pcm`, later by the encoder's look-ahead. */
+function codedAndHeard(backend, { format, channels, pcm }, settings) {
+  const frames = format.frameMs * 48;
+  const samples = frames * channels;
+  const encoder = backend.createEncoder(format.application, channels, settings);
+  const decoder = backend.createDecoder(channels);
+  const lookahead = encoder.lookaheadSamples;
+  const packet = new Uint8Array(4096);
+  const heard = new Int16Array(pcm.length);
+  for (let at = 0; at + samples <= pcm.length; at += samples) {
+    const length = encoder.encode(pcm.slice(at, at + samples), frames, packet);
+    decoder.decode(packet.subarray(0, length), heard.subarray(at, at + samples));
+  }
+  encoder.close();
+  decoder.close();
+  return { heard, lookahead };
+}
+
+/** What the encoders are given to cost: arithmetic, the same everywhere. */
+function synthetic() {
+  return { music: musicSignal, speech: speechSignal };
+}
+
+/** What quality is measured with: the demo's programme, and alsa-utils' announcer. */
+function recorded() {
+  const folder = '/usr/share/sounds/alsa';
+  const wavHeaderBytes = 44;
+  const files = readdirSync(folder).filter((name) => /^(Front|Rear|Side).*\.wav$/.test(name));
+  const bytes = files.sort().map((name) => readFileSync(join(folder, name)));
+  const { buffer } = Uint8Array.from(Buffer.concat(bytes.map((b) => b.subarray(wavHeaderBytes))));
+  const voice = new Int16Array(buffer, 0, buffer.byteLength >> 1);
+  const programme = makeProgramme();
+  return {
+    music: (frames, channels) => programme.slice(0, frames * channels),
+    speech: (frames, channels) =>
+      Int16Array.from(
+        { length: frames * channels },
+        (_, i) => voice[Math.floor(i / channels) % voice.length],
+      ),
+  };
+}
+
+function* material({ music, speech } = synthetic()) {
   for (const direction of ['output', 'input']) {
     for (const level of qualityLevels) {
       const deviceChannels = direction === 'output' ? 2 : 1;
@@ -81,9 +166,10 @@ function* material() {
         level,
         deviceChannels,
       });
-      const signal = level === 'low' || direction === 'input' ? speechSignal : musicSignal;
+      const signal = level === 'low' || direction === 'input' ? speech : music;
       const name = `${level} ${direction === 'output' ? 'output' : 'microphone'}`;
-      yield { name, format, channels: deviceChannels, pcm: signal(seconds * 48_000, deviceChannels) };
+      const pcm = signal(seconds * 48_000, deviceChannels);
+      yield { name, format, channels: deviceChannels, pcm };
     }
   }
 }
@@ -170,5 +256,5 @@ function median(values) {
 }
 
 function show({ encodeUs, decodeUs }) {
-  return `${encodeUs.toFixed(1).padStart(6)} ${decodeUs.toFixed(1).padStart(6)}`;
+  return `${encodeUs.toFixed(1)} / ${decodeUs.toFixed(1)}`;
 }

@@ -53,7 +53,7 @@ export function formatLatencyPlot({ rows }: Results): string {
   const height = y + bottom;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" ` +
-      `aria-labelledby="title" font-family="system-ui, 'Liberation Sans', sans-serif" font-size="13">`,
+      'aria-labelledby="title" font-family="system-ui, sans-serif" font-size="13">',
     '<title id="title">Latency of the whole path, in ms, by setting and program</title>',
     style(),
     `<rect class="paper" width="${width}" height="${height}" rx="6"/>`,
@@ -133,7 +133,8 @@ function violin(latenciesMs: readonly number[], { x }: Axis, middle: number): st
       // The root, that a single late chirp among thousands is still seen.
       const half = Math.max(violinHalfMin, violinHalf * Math.sqrt(count / most));
       const left = plotLeft + bin * binWidth;
-      return `M${round(left)} ${round(middle - half)}h${round(binWidth)}v${round(2 * half)}h${round(-binWidth)}z`;
+      const bar = [binWidth, 2 * half, -binWidth].map(round);
+      return `M${round(left)} ${round(middle - half)}h${bar[0]}v${bar[1]}h${bar[2]}z`;
     })
     .join('');
 }
@@ -146,8 +147,8 @@ function style(): string {
     `.grid{stroke:${grid}}.median,.promise{stroke:${ink}}`;
   return [
     '<style>',
-    '.heading{font-weight:600}.middle{text-anchor:middle}.end{text-anchor:end}.median{stroke-width:1.5}' +
-      '.promise{stroke-dasharray:3 3}',
+    '.heading{font-weight:600}.middle{text-anchor:middle}.end{text-anchor:end}' +
+      '.median{stroke-width:1.5}.promise{stroke-dasharray:3 3}',
     scheme('#ffffff', '#1f2328', '#59636e', '#d8dee4') + subjects(0),
     '@media (prefers-color-scheme: dark){',
     `${scheme('#0d1117', '#e6edf3', '#9198a1', '#30363d')}${subjects(1)}}`,

@@ -2,8 +2,8 @@
 // latency, gaps, CPU, memory, many listeners, recovery. One run prints one report, in Markdown,
 // with each promise and whether it is met. A slow result on a busy machine is a result; the exit
 // code is 1 only where something of ours could not be measured at all.
-//   --parts A,B     latency, fan-out, recovery, drift (default the first three; with --long latency,
-//                   recovery, drift)
+//   --parts A,B     latency, fan-out, recovery, drift (default the first three; with --long
+//                   latency, recovery, drift)
 //   --levels A,B    rows of the latency part: see settings.ts (default all; with --long those for
 //                   which 10 minutes are promised)
 //   --peers A,B     gstreamer, ffmpeg, alsaloop: beside ours at medium and ultra (default those

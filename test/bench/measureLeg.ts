@@ -139,7 +139,7 @@ function difference(after: Counters | undefined, before: Counters | undefined) {
   };
 }
 
-/** Every chirp that was played from one time to another: when it was heard, by the cards' clocks. */
+/** Every chirp that was played between two times: when it was heard, by the cards' clocks. */
 function listen(
   pcm: Int16Array,
   recordedFrom: number,

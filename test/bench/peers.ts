@@ -40,7 +40,8 @@ const commands: Record<PeerName, (way: Way) => Command[]> = {
         `rtpjitterbuffer latency=${frameMs}`,
         'rtpopusdepay',
         'opusdec',
-        `alsasink device=${cards.outputCard.pcm} buffer-time=40000 latency-time=5000`,
+        // With sync=true it is 40 ms later; a smaller buffer or less for jitter, and it has gaps.
+        `alsasink device=${cards.outputCard.pcm} buffer-time=40000 latency-time=5000 sync=false`,
       ]),
       gstLaunch('capture', [
         `alsasrc device=${cards.inputCard.pcm} buffer-time=100000 latency-time=5000`,

@@ -1,7 +1,7 @@
 /** Frames of a recording, the last not included. */
 export type Silence = { from: number; until: number };
 
-/** Stretches of exact silence in interleaved stereo, at least so long, from one frame to another. */
+/** Stretches of exact silence in interleaved stereo, at least so long, between two frames. */
 export function silences(
   pcm: Int16Array,
   from: number,

@@ -25,7 +25,8 @@ enum {
   SINKS_MAX = 64,
   MESSAGE_BYTES_MAX = 65536 + 4,
   SAMPLES_MAX = 1 << 18,
-  HEADER_BYTES = 4 + 2 + 5 + 9 + 9 + 1,  // length, array and kind, seq, mediaTime, captureTimeUs, flags
+  // Length, array and kind, seq, mediaTime, captureTimeUs, flags.
+  HEADER_BYTES = 4 + 2 + 5 + 9 + 9 + 1,
   SEQ_AT = 6,
   CAPTURE_AT = 20,
 };
@@ -51,8 +52,8 @@ static void on_signal(int signal) {
   else asked = 1;
 }
 
-static void die(const char* what) {
-  fprintf(stderr, "sinks: %s: %s\n", what, errno ? strerror(errno) : "not as docs/protocol.md has it");
+static void die(const char* what, const char* why) {
+  fprintf(stderr, "sinks: %s: %s\n", what, why);
   exit(1);
 }
 
@@ -72,11 +73,13 @@ static int connect_to(const char* path) {
   static const unsigned char hello[] =
       "\0\0\0\x2b\x94\0\1\xa5hello\x83\xa8protocol\1\xa4role\xa4sink\xa6""client\xa5sinks";
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) die("the path is too long");
+  if (strlen(path) >= sizeof address.sun_path) die(path, "too long");
   strcpy(address.sun_path, path);
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr*)&address, sizeof address) < 0) die(path);
-  if (send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) != sizeof hello - 1) die("hello");
+  if (fd < 0 || connect(fd, (struct sockaddr*)&address, sizeof address) < 0)
+    die(path, strerror(errno));
+  if (send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) != sizeof hello - 1)
+    die("hello", strerror(errno));
   return fd;
 }
 
@@ -98,7 +101,7 @@ static void on_message(struct sink* sink, const unsigned char* message, size_t b
   }
   if (sink->welcomed) return;  // a notification
   // Response to id 1 without an error.
-  if (bytes < 8 || memcmp(message + 4, "\x94\1\1\xc0", 4) != 0) die("hello was refused");
+  if (bytes < 8 || memcmp(message + 4, "\x94\1\1\xc0", 4) != 0) die("hello", "refused");
   sink->welcomed = 1;
   welcomed++;
 }
@@ -107,12 +110,12 @@ static void receive(struct sink* sink) {
   const ssize_t got =
       recv(sink->fd, sink->bytes + sink->filled, sizeof sink->bytes - sink->filled, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) die("the server closed");
+  if (got <= 0) die("the server", got ? strerror(errno) : "closed");
   sink->filled += got;
   size_t at = 0;
   while (sink->filled - at >= 4) {
     const size_t bytes = 4 + big_endian(sink->bytes + at, 4);
-    if (bytes > MESSAGE_BYTES_MAX) die("too long a message");
+    if (bytes > MESSAGE_BYTES_MAX) die("a message", "too long");
     if (sink->filled - at < bytes) break;
     on_message(sink, sink->bytes + at, bytes);
     at += bytes;
@@ -144,7 +147,7 @@ static void run(const sigset_t* outside) {
 
   for (int i = 0; i < count; i++) polls[i] = (struct pollfd){.fd = sinks[i].fd, .events = POLLIN};
   while (!stopping) {
-    if (ppoll(polls, count, NULL, outside) < 0 && errno != EINTR) die("ppoll");
+    if (ppoll(polls, count, NULL, outside) < 0 && errno != EINTR) die("ppoll", strerror(errno));
     if (asked) {
       asked = 0;
       tell();
@@ -166,7 +169,7 @@ int main(int argc, char** argv) {
   if (argc != 4) return fprintf(stderr, "usage: sinks INPUT_SOCK COUNT FRAME_MS\n"), 2;
   count = atoi(argv[2]);
   frame_ms = atof(argv[3]);
-  if (count < 1 || count > SINKS_MAX) die("COUNT");
+  if (count < 1 || count > SINKS_MAX) die("COUNT", "1 to 64");
   setvbuf(stdout, NULL, _IOLBF, 0);
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGTERM);
@@ -175,7 +178,6 @@ int main(int argc, char** argv) {
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGUSR1, &action, NULL);
   for (int i = 0; i < count; i++) sinks[i].fd = connect_to(argv[1]);
-  errno = 0;
   run(&outside);
   return 0;
 }
