@@ -21,8 +21,27 @@ function show(value: unknown): string | undefined {
   return text && text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text;
 }
 
+/** What a value of another type must be, by the schema's word for a type. */
+const typeWords: Record<string, string> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'a section',
+  string: 'a text',
+};
+
+/** The words of an error of which the schema itself has none. */
+function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code !== 'invalid_type') return undefined;
+  // A whole number is called `number` where what is there is none at all.
+  const isWhole = (issue.inst?._zod.def as { format?: string } | undefined)?.format === 'safeint';
+  return `must be ${typeWords[isWhole ? 'int' : issue.expected]}`;
+}
+
 /** A text is not less than 1: it is empty. */
 function describeSize(origin: string, bound: string, limit: unknown): string {
+  if (origin === 'array') return `must have at ${bound} ${limit} entries`;
   if (origin !== 'string') return `must be at ${bound} ${limit}`;
   return bound === 'least' && limit === 1
     ? 'must not be empty'
@@ -45,9 +64,8 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
     case 'invalid_value':
       return `${key} = ${value}: must be one of ${issue.values.join(', ')}`;
     case 'invalid_format':
-      return `${key} = ${value}: ${issue.message}`;
     case 'invalid_type':
-      return `${key} = ${value}: must be of type ${issue.expected}`;
+      return `${key} = ${value}: ${issue.message}`;
     default:
       return `${key}: ${issue.message}`;
   }
@@ -66,7 +84,7 @@ function deepFreeze<T extends object>(value: T): T {
  * @throws FatalError with one line that names the file, each key, its value and its bound.
  */
 export function checkConfig(raw: unknown, source: string): Config {
-  const parsed = configSchema.safeParse(raw);
+  const parsed = configSchema.safeParse(raw, { error: wordsOf });
   if (parsed.success) return deepFreeze(parsed.data);
   const mistakes = parsed.error.issues.map((issue) => describe(issue, raw));
   throw new FatalError(exitCodes.configuration, `${source}: ${mistakes.join('; ')}`);
@@ -128,7 +146,7 @@ export function loadConfig(path: string | undefined): Config {
     return checkConfig(parse(text), path);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    const why = error.message.split('\n')[0];
+    const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
     const at = `${path}:${error.line}:${error.column}`;
     throw new FatalError(exitCodes.configuration, `${at}: not TOML: ${why}`);
   }
