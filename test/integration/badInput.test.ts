@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
@@ -152,6 +152,24 @@ describe('kvm-audiod on bad input', () => {
       expect(code).toBe(69);
     } finally {
       await first.stop();
+    }
+  });
+
+  it('takes a relative runtime folder as one from the working directory, and names it whole', async () => {
+    const whole = join(folder, 'run');
+    const given = relative('.', whole);
+    const { code, said } = await runControl(['status'], given);
+    expect(said).toContain(`nobody answers on ${join(whole, 'control.sock')} (ENOENT)`);
+    expect(code).toBe(69);
+    const daemon = await TestDaemon.start({ runtimeFolder: given });
+    try {
+      expect(daemon.log).toContain(`"runtimeFolder":"${whole}"`);
+      expect(await runControl(['status'], whole)).toMatchObject({ code: 0 });
+      expect(await run('', given)).toMatchObject({
+        said: `kvm-audiod: a daemon runs already, with sockets in ${whole}`,
+      });
+    } finally {
+      await daemon.stop();
     }
   });
 

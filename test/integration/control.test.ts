@@ -70,7 +70,7 @@ describe('a running daemon', () => {
     const call = daemon.call('quality.set', { direction: 'input', level: 'best' as 'low' });
     await expect(call).rejects.toMatchObject({
       code: 'BAD_PARAMS',
-      message: 'params.level must be one of low, medium, high, ultra, not string',
+      message: 'params.level must be one of low, medium, high, ultra, not "best"',
     });
   });
 

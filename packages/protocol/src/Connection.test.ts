@@ -73,6 +73,23 @@ async function rawPeer(
 }
 
 describe('a connection', () => {
+  test('says so in words where it broke, with the system’s code', async () => {
+    const told = recorder();
+    const { server, peer } = await rawPeer(told);
+    // Who goes with something unread resets.
+    peer.pause();
+    server.notify('unread', {});
+    peer.destroy();
+    await until(() => told.closes.length > 0);
+    expect(told.closes).toEqual([
+      expect.objectContaining({
+        code: 'CONNECTION_CLOSED',
+        message: 'the connection broke (ECONNRESET)',
+        data: { code: 'ECONNRESET' },
+      }),
+    ]);
+  });
+
   test('answers a request with what the handler returns', async () => {
     const { client } = await connectionPair(recorder((method, params) => ({ method, params })));
     await expect(client.request('a.get', { x: 2 ** 40 })).resolves.toEqual({

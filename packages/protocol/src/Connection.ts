@@ -34,6 +34,12 @@ type Pending = Answer & { timer: NodeJS.Timeout };
 /** After `end` the other end has so long to close its side before the socket is destroyed. */
 const lingerMs = 1_000;
 
+/** The system's error as one of the protocol's. */
+function broken({ code, message }: NodeJS.ErrnoException): ProtocolError {
+  if (code === undefined) return new ProtocolError('CONNECTION_CLOSED', message);
+  return new ProtocolError('CONNECTION_CLOSED', `the connection broke (${code})`, { code });
+}
+
 /**
  * One end of a socket that speaks the protocol: whole messages in, whole messages out, requests
  * matched with responses. The only writer of its socket. It never closes half a message: a close
@@ -71,7 +77,7 @@ export class Connection {
       },
       onEnd: () => this.#onStreamEnd(),
       onClose: (error) => {
-        if (error) this.#error ??= new ProtocolError('CONNECTION_CLOSED', error.message);
+        if (error) this.#error ??= broken(error);
         this.#onStreamClose();
       },
     });

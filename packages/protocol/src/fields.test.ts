@@ -35,6 +35,20 @@ describe('a check of a field', () => {
     );
   });
 
+  test.each([
+    ['best', '"best"'],
+    ['', '""'],
+    ['a"b\\', '"a\\"b\\\\"'],
+    ['\x1b[31m\n\x9b\u202e', '"\\u001b[31m\\n\\u009b\\u202e"'],
+    ['x'.repeat(64), `"${'x'.repeat(64)}"`],
+    ['x'.repeat(65), `"${'x'.repeat(64)}"…`],
+    ['😀'.repeat(60_000), `"${'😀'.repeat(64)}"…`],
+  ])('shows a text as it is, on one line and not for ever: %#', (value, shown) => {
+    expect(() => oneOf(['a', 'b'])(value, 'params.c')).toThrow(
+      refusal(`params.c must be one of a, b, not ${shown}`),
+    );
+  });
+
   test('nil is missing where a field may be missing, and nil where it may be nil', () => {
     expect(optional(bool)(null, 'x')).toBeUndefined();
     expect(optional(bool)(undefined, 'x')).toBeUndefined();
@@ -166,6 +180,10 @@ describe('an error', () => {
 describe('paths', () => {
   test('are those of KVM_AUDIO_RUNTIME_DIR before all others', () => {
     expect(runtimeFolder({ KVM_AUDIO_RUNTIME_DIR: '/a', XDG_RUNTIME_DIR: '/b' })).toBe('/a');
+  });
+
+  test('are absolute, also where the variable is not', () => {
+    expect(runtimeFolder({ KVM_AUDIO_RUNTIME_DIR: './run/../r' })).toBe(`${process.cwd()}/r`);
   });
 
   test('are in XDG_RUNTIME_DIR for an ordinary user, in /run for root', () => {

@@ -1,15 +1,20 @@
 import { ProtocolError } from './errors.js';
 import { limits } from './limits.js';
+import { quoted } from './quoted.js';
 
 /** Checks one value that came from a socket; throws BAD_PARAMS naming the path, else returns it. */
 export type Check<T> = (value: unknown, path: string) => T;
 
+function show(value: unknown): string {
+  if (value === null) return 'nil';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'string') return quoted(value);
+  const isPlain = typeof value === 'number' || typeof value === 'boolean';
+  return isPlain ? `${typeof value} ${value}` : typeof value;
+}
+
 function refuse(path: string, wanted: string, value: unknown): never {
-  const got = value === null ? 'nil' : Array.isArray(value) ? 'an array' : typeof value;
-  const shown = typeof value === 'number' || typeof value === 'boolean' ? ` ${value}` : '';
-  throw new ProtocolError('BAD_PARAMS', `${path} must be ${wanted}, not ${got}${shown}`, {
-    path,
-  });
+  throw new ProtocolError('BAD_PARAMS', `${path} must be ${wanted}, not ${show(value)}`, { path });
 }
 
 export const bool: Check<boolean> = (value, path) =>

@@ -15,6 +15,7 @@ export * from './NodeStream.js';
 export * from './notices.js';
 export * from './PacketSender.js';
 export * from './paths.js';
+export * from './quoted.js';
 export * from './ReceiveBuffer.js';
 export * from './scanMessage.js';
 export * from './status.js';

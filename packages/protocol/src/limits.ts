@@ -16,6 +16,8 @@ export const limits = Object.freeze({
   packetPayloadBytesMax: 4_096,
   /** A method's name and any other short name, in UTF-8 bytes. */
   nameBytesMax: 64,
+  /** Characters of a wrong text that an error repeats. */
+  shownCharsMax: 64,
   /** From connect to a complete `hello`, and from `hello` to its reply. */
   helloDeadlineMs: 3_000,
   /** A request without an answer fails after this unless the caller says otherwise. */

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 export const socketNames = {
   control: 'control.sock',
@@ -9,12 +9,13 @@ export type SocketName = keyof typeof socketNames;
 
 /**
  * Where the sockets are: `$KVM_AUDIO_RUNTIME_DIR`; else, for an ordinary user with one,
- * `$XDG_RUNTIME_DIR/kvm-audio`; else `/run/kvm-audio`.
+ * `$XDG_RUNTIME_DIR/kvm-audio`; else `/run/kvm-audio`. Absolute: a relative path there is
+ * one from the working directory.
  */
 export function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
-  if (env.KVM_AUDIO_RUNTIME_DIR) return env.KVM_AUDIO_RUNTIME_DIR;
+  if (env.KVM_AUDIO_RUNTIME_DIR) return resolve(env.KVM_AUDIO_RUNTIME_DIR);
   if (process.getuid?.() !== 0 && env.XDG_RUNTIME_DIR)
-    return join(env.XDG_RUNTIME_DIR, 'kvm-audio');
+    return resolve(env.XDG_RUNTIME_DIR, 'kvm-audio');
   return '/run/kvm-audio';
 }
 
