@@ -119,6 +119,12 @@ export class LatencyHistogram {
     };
   }
 
+  /** The value that this share of all are not above, told no lower than it is; 0 of nothing. */
+  quantileMs(share: number, nowMs: number): number {
+    if (nowMs >= this.#rotateAtMs) this.#rotate(nowMs);
+    return Math.min(this.#quantile(share), Math.max(this.#now.maxMs, this.#before.maxMs));
+  }
+
   summary(from: LatencySummary['from'], nowMs: number): LatencySummary {
     return { ...this.figures(nowMs), from };
   }

@@ -2,8 +2,11 @@ import {
   type DirectionLatency,
   type LatencyFigures,
   type LatencyReport,
+  latencyCauses,
   latencyStages,
+  type OptimiserReport,
 } from '@kvm-audio/client';
+import { escapeControls } from '@kvm-audio/protocol';
 import { formatTable } from './formatStatus.js';
 
 const heading = ['', 'STAGE', 'p50', 'p95', 'p99', 'max', 'mean', 'jitter', 'trend/min', 'SAMPLES'];
@@ -41,8 +44,28 @@ function formatRows({ direction, endToEnd, stages }: DirectionLatency): string[]
 /** A report comes each second; one that is older says that none came. */
 const ageMsMax = 2_000;
 
-function formatRemarks(directions: readonly DirectionLatency[]): string[] {
-  return directions.flatMap(({ direction, ageMs, endToEnd }) => [
+/** What was done against latency; nothing where nothing was. */
+function formatSteps(direction: string, { steps, undone, restored, last }: OptimiserReport) {
+  if (last === null) return [];
+  const counts = latencyCauses.flatMap((cause) =>
+    steps[cause] > 0 ? [`${cause} ${steps[cause]}`] : [],
+  );
+  const back = [
+    ...(undone > 0 ? [`taken back ${undone}`] : []),
+    ...(restored > 0 ? [`given back ${restored}`] : []),
+  ];
+  return [`${direction}: steps: ${[...counts, ...back].join(', ')}; last: ${last}`];
+}
+
+function formatRemarks(
+  directions: readonly DirectionLatency[],
+  { jitterMs }: LatencyReport['limits'],
+): string[] {
+  return directions.flatMap(({ direction, ageMs, endToEnd, optimiser }) => [
+    ...formatSteps(direction, optimiser),
+    ...(endToEnd.jitterMs > jitterMs
+      ? [`${direction}: jitter ${formatMs(endToEnd.jitterMs)} ms, wanted are ${jitterMs}`]
+      : []),
     ...(ageMs > ageMsMax
       ? [`${direction}: no heartbeat for ${(ageMs / 1000).toFixed(1)} s: its last figures`]
       : []),
@@ -59,12 +82,12 @@ export function formatLatencyReport(report: LatencyReport): string {
   const rows = known.flatMap(formatRows);
   const remarks = [
     ...missing.map((direction) => `${direction}: no figures`),
-    ...formatRemarks(known),
+    ...formatRemarks(known, report.limits),
   ];
   return [
-    'Latency of the last 10 to 20 s, in ms',
+    `Latency of the last 10 to 20 s, in ms; wanted ${report.limits.targetMs} on average`,
     '',
     formatTable([heading, ...rows], numbers),
-    ...(remarks.length > 0 ? ['', ...remarks] : []),
+    ...(remarks.length > 0 ? ['', ...remarks.map(escapeControls)] : []),
   ].join('\n');
 }

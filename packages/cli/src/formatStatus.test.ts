@@ -58,6 +58,14 @@ const report: PipelineReport = {
     from: 'capture',
   },
   stages: {},
+  tuning: {
+    targetMs: 10,
+    spareMs: 1,
+    beyondMs: 0,
+    bufferMs: 100,
+    periodMs: 5,
+    complexity: null,
+  },
   clientFigures: [],
 };
 
@@ -73,6 +81,12 @@ function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
     stream: report,
     reportAgeMs: 400,
     usage: { cpuPercent: 4.25, memoryPercent: 18.75, residentBytes: 48 * 2 ** 20 },
+    optimiser: {
+      steps: { backlog: 0, cpu: 0, margin: 0, buffer: 0 },
+      undone: 0,
+      restored: 0,
+      last: null,
+    },
     ...changed,
   };
 }

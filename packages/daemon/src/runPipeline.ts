@@ -7,10 +7,12 @@ import {
   type MethodsOf,
   type PipelineMethods,
   type PipelineReport,
+  type PipelineTuning,
   pipelineChecks,
   protocolVersion,
   type QualityEntry,
   type QualityLevel,
+  type TuningChange,
 } from '@kvm-audio/protocol';
 import { createChannelLog } from './channelLog.js';
 import type { Config } from './config/schema.js';
@@ -40,6 +42,10 @@ export interface Pipeline {
   listQuality(): QualityEntry[];
   quality(): QualityEntry;
   setQuality(level: QualityLevel): QualityEntry;
+  /** What the direction does not have is left alone. @returns what is in effect. */
+  tune(change: TuningChange): PipelineTuning;
+  /** Where audio waits to be played. @returns how much was left out, in milliseconds. */
+  skipBacklog?(): number;
   /** Gives everything back: clients, device, slots. */
   stop(): Promise<void>;
 }
@@ -100,6 +106,8 @@ export async function runPipeline(
     'quality.list': () => need().listQuality(),
     'quality.get': () => need().quality(),
     'quality.set': ({ level }) => need().setQuality(level),
+    'tuning.set': (change) => need().tune(change),
+    'backlog.skip': () => ({ skippedMs: need().skipBacklog?.() ?? 0 }),
   };
   const channel = new Connection(new SocketStream(supervisorFd), {
     onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),

@@ -127,6 +127,20 @@ describe('a frame encoder', () => {
     ]);
   });
 
+  test('has no more complexity than is allowed, whatever the level', () => {
+    const { encoder, encoders, format } = bench();
+    const usual = encoder.complexity;
+    encoder.limitComplexity(2);
+    expect(encoder.complexity).toBe(2);
+    encoder.setFormat(format('ultra'));
+    encoder.encode(count(0, 960), 960, out);
+    expect(encoders[0]?.settings.slice(1).map(({ complexity }) => complexity)).toEqual([2, 2]);
+    encoder.setFormat(format('medium'));
+    encoder.limitComplexity(10);
+    expect(encoder.complexity).toBe(usual);
+    expect(encoders[0]?.settings.at(-1)?.complexity).toBe(usual);
+  });
+
   test('keeps its application: another is a mistake of the caller', () => {
     const { encoder, encoders, format } = bench();
     expect(() => encoder.setFormat(format('low', 'lowdelay'))).toThrow();

@@ -14,6 +14,8 @@ import {
  * the next frame would have none (celt_encoder.c: vbr_reservoir).
  */
 const bitrateKept = 0.8;
+/** Opus has no more. */
+const complexityMax = 10;
 /**
  * What the first frame of a level for voice has at least. There libopus goes over from CELT to
  * SILK, which starts from nothing: with the level's own bits that can be heard as a hole. It
@@ -30,6 +32,8 @@ const voiceStart = { bitrate: 56_000, complexity: 5 } as const;
 export class FrameEncoder {
   readonly #encoder: OpusEncoder;
   readonly #tuning: EncoderTuning;
+  #format: EffectiveFormat;
+  #complexityMax = complexityMax;
   /** The format's. The encoder has them, but for what a change begins with. */
   #settings: EncoderSettings;
   /** The encoder's: not yet down to that of the settings after a change. */
@@ -42,7 +46,8 @@ export class FrameEncoder {
     tuning: EncoderTuning,
   ) {
     this.#tuning = tuning;
-    this.#settings = encoderSettings(format, tuning);
+    this.#format = format;
+    this.#settings = this.#settingsOf(format);
     this.#encoder = backend.createEncoder(format.application, channels, this.#settings);
     this.#bitrate = this.#settings.bitrate;
   }
@@ -54,11 +59,24 @@ export class FrameEncoder {
   /** Takes effect with the next frame. The application stays what it was at the start. */
   setFormat(format: EffectiveFormat): void {
     assert.equal(format.application, this.#encoder.application);
-    const settings = encoderSettings(format, this.#tuning);
+    const settings = this.#settingsOf(format);
+    this.#format = format;
     const voiceStarts = settings.signal === 'voice' && this.#settings.signal !== 'voice';
     const bitrate = voiceStarts ? voiceStart.bitrate : this.#bitrate * bitrateKept;
     this.#settings = settings;
     this.#setBitrate(bitrate, voiceStarts ? voiceStartOf(settings) : settings);
+  }
+
+  /** What the encoder may have now; with less it takes less CPU. */
+  get complexity(): number {
+    return this.#settings.complexity;
+  }
+
+  /** Takes effect with the next frame, whatever the format is. */
+  limitComplexity(most: number): void {
+    this.#complexityMax = most;
+    this.#settings = this.#settingsOf(this.#format);
+    this.#setBitrate(this.#bitrate, this.#settings);
   }
 
   /** @returns the packet's length in bytes. See OpusEncoder.encode. */
@@ -72,6 +90,11 @@ export class FrameEncoder {
 
   close(): void {
     this.#encoder.close();
+  }
+
+  #settingsOf(format: EffectiveFormat): EncoderSettings {
+    const settings = encoderSettings(format, this.#tuning);
+    return { ...settings, complexity: Math.min(settings.complexity, this.#complexityMax) };
   }
 
   /** The bitrate, or that of the format if it is higher; all else as in `settings`. */

@@ -39,6 +39,7 @@ import {
   mediaRate,
   noDrops,
   type PipelineReport,
+  type PipelineTuning,
   ProtocolError,
   packetFlags,
   type QualityEntry,
@@ -47,17 +48,16 @@ import {
   type StreamFormat,
   type StreamState,
   sendQueuePacketsMax,
+  type TuningChange,
   welcome,
 } from '@kvm-audio/protocol';
 import { CaptureLatency } from './CaptureLatency.js';
+import { type CaptureShape, captureOptions } from './captureOptions.js';
 import { FrameEncoder } from './FrameEncoder.js';
 import { RateWatch } from './RateWatch.js';
 import { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
-const frameMsMax = 60;
-/** Frames that the capture ring can hold: what a stall of this process may last. */
-const ringSlots = 16;
 
 /**
  * Captures, encodes and sends to everybody who listens: card → capture ring → encoder → packet
@@ -89,8 +89,7 @@ export class InputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #openedUs = 0;
-  /** Hz at which the card runs, where it was measured that it does not as it says. */
-  #cardRate: number | undefined;
+  readonly #shape: CaptureShape;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
 
@@ -99,8 +98,13 @@ export class InputPipeline implements Pipeline {
     const { input, codec } = config;
     this.#context = context;
     this.#channels = input.channels === 1 ? 1 : 2;
+    this.#shape = { periodMs: input.periodMs, bufferMs: input.bufferMs, cardRate: undefined };
     this.#device = new DeviceKeeper(
-      (events) => new PcmCapture(this.#deviceOptions(), events),
+      (events) => {
+        // A card that comes back may be another one.
+        if (this.#device.lostReason !== null) this.#shape.cardRate = undefined;
+        return new PcmCapture(captureOptions(config, this.#shape, this.#format.frameMs), events);
+      },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: (device) => this.#onFrames(device),
@@ -165,7 +169,7 @@ export class InputPipeline implements Pipeline {
   /** The card is closed: no slot follows. */
   #followRate(cardRate: number): void {
     this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
-    this.#cardRate = cardRate;
+    this.#shape.cardRate = cardRate;
     this.#device.reopen();
   }
 
@@ -211,27 +215,6 @@ export class InputPipeline implements Pipeline {
       this.#drops.encode_error += 1;
       return false;
     }
-  }
-
-  #deviceOptions(): ConstructorParameters<typeof PcmCapture>[0] {
-    const { input, realtime } = this.#context.config;
-    // A card that comes back may be another one.
-    if (this.#device.lostReason !== null) this.#cardRate = undefined;
-    return {
-      device: input.device,
-      rate: mediaRate,
-      channels: this.#channels,
-      ...(this.#cardRate !== undefined && { cardRate: this.#cardRate }),
-      periodFrames: Math.round(Math.min(input.periodMs, this.#format.frameMs) * framesPerMs),
-      bufferFrames: Math.round(input.bufferMs * framesPerMs),
-      slotFrames: this.#format.frameMs * framesPerMs,
-      slotFramesMax: frameMsMax * framesPerMs,
-      slotCount: ringSlots,
-      schedFifoPriority: realtime.fifoPriority,
-      guardFrames: 0,
-      lowWaterFrames: 0,
-      startSilenceFrames: 0,
-    };
   }
 
   #onHello(hello: Hello, connection: Connection): { reply: unknown; handlers: ConnectionHandlers } {
@@ -291,7 +274,7 @@ export class InputPipeline implements Pipeline {
     this.#openedUs = monotonicUs();
     this.#letGo();
     this.#discontinuity = true;
-    this.#rateWatch.onOpened(this.#cardRate ?? negotiated.rate);
+    this.#rateWatch.onOpened(this.#shape.cardRate ?? negotiated.rate);
     device.setSlotFrames(this.#format.frameMs * framesPerMs);
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
   }
@@ -339,6 +322,24 @@ export class InputPipeline implements Pipeline {
     return { direction: 'input', level, format: this.#streamFormat(this.#formatOf(level)) };
   }
 
+  /** A change of the device's shape opens it anew: the stream has a gap, and says so. */
+  tune({ complexity, periodMs, bufferMs }: TuningChange): PipelineTuning {
+    if (complexity !== undefined) this.#encoder.limitComplexity(complexity);
+    if (periodMs !== undefined || bufferMs !== undefined) {
+      const shape = this.#shape;
+      shape.periodMs = periodMs ?? shape.periodMs;
+      shape.bufferMs = Math.max(bufferMs ?? shape.bufferMs, 2 * shape.periodMs);
+      this.#device.reopen();
+    }
+    return this.#tuning();
+  }
+
+  #tuning(): PipelineTuning {
+    const { bufferMs, periodMs } = this.#shape;
+    const { complexity } = this.#encoder;
+    return { targetMs: null, spareMs: null, beyondMs: null, bufferMs, periodMs, complexity };
+  }
+
   /** @param lastProgressUs of the device, where it is open. */
   #state(lastProgressUs: number | undefined): StreamState {
     if (this.#device.lostReason !== null) return 'no-device';
@@ -379,6 +380,7 @@ export class InputPipeline implements Pipeline {
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
+      tuning: this.#tuning(),
       clientFigures: this.#figures.list(),
     };
   }

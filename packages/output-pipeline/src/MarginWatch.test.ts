@@ -55,6 +55,20 @@ describe('the margin', () => {
     expect(asked.at(-1)).toBe(-90);
   });
 
+  test('is what is wanted now, whatever it was raised for', () => {
+    const watch = new MarginWatch({ targetFrames: 40 * ms, lowWaterFrames: 4 * ms });
+    const observe = (from: number, count: number, marginMs: (i: number) => number): number[] =>
+      Array.from({ length: count }, (_, i) =>
+        watch.observe(marginMs(i) * ms, (from + i) * frameUs),
+      );
+    const raised = observe(0, 50, (i) => (i % 10 === 9 ? -5 : 40));
+    expect(raised.some((change) => change > 0)).toBe(true);
+    expect(none(observe(50, 200, () => 60))).toBe(true);
+    watch.setTarget(10 * ms);
+    const cut = observe(250, 15, () => 60).find((change) => change !== 0);
+    expect(cut).toBe(-50 * ms);
+  });
+
   test('has a goal above the low water, whatever the target', () => {
     const asked = changes(packets(5, 3), 3);
     expect(asked.at(-1)).toBe(3);

@@ -73,7 +73,7 @@ class Run {
  * not, a stall least of all. Knows no audio; its clock is what it is told.
  */
 export class MarginWatch {
-  readonly #goalFrames: number;
+  #goalFrames = 0;
   readonly #scarceFrames: number;
   readonly #lowWaterFrames: number;
   readonly #scarce = new Run();
@@ -89,8 +89,16 @@ export class MarginWatch {
   constructor({ targetFrames, lowWaterFrames }: Margins) {
     this.#lowWaterFrames = lowWaterFrames;
     this.#scarceFrames = lowWaterFrames + scarceFrames;
+    this.setTarget(targetFrames);
+  }
+
+  /** What is too much for it is cut as at a start, whatever it was kept for. */
+  setTarget(targetFrames: number): void {
     // A target that every packet would be too late for is none.
     this.#goalFrames = Math.max(targetFrames, this.#scarceFrames + scarceFrames);
+    this.#windows = 0;
+    this.#keepUntilUs = 0;
+    this.#forget();
   }
 
   /** A stream starts, or starts anew. */

@@ -38,6 +38,7 @@ import {
   mediaRate,
   noDrops,
   type PipelineReport,
+  type PipelineTuning,
   ProtocolError,
   type QualityEntry,
   type QualityLevel,
@@ -46,6 +47,7 @@ import {
   type SourceFeedback,
   type StreamFormat,
   type StreamState,
+  type TuningChange,
   welcome,
 } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
@@ -61,6 +63,8 @@ const ringSlots = 16;
 const guardMs = 2;
 /** So much is left when a missing packet is given up: the time to conceal it. */
 const lowWaterMs = 4;
+/** A packet that comes with so much above the low water is just in time. */
+const scarceMs = 2;
 /** Without packets for so long the stream has ended, whatever its source says. */
 const dryMs = 1_000;
 /** A source whose encoder we do not know: libopus' look-ahead outside low-delay mode. */
@@ -96,6 +100,11 @@ export class OutputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #lastPacketUs = 0;
+  #targetMs: number;
+  #bufferMs: number;
+  #periodMs: number;
+  /** What a card's resampler holds cannot be played while a missing packet is made up. */
+  #heldFrames = 0;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
@@ -103,10 +112,11 @@ export class OutputPipeline implements Pipeline {
   constructor(context: PipelineContext) {
     const { config, log, fatal } = context;
     const { output, realtime, codec } = config;
-    // The margin and the longest packet fit into the device.
-    const bufferMs = Math.max(output.bufferMs, output.targetMs + packetMsMax);
     this.#context = context;
     this.#level = output.quality;
+    this.#targetMs = output.targetMs;
+    this.#bufferMs = output.bufferMs;
+    this.#periodMs = output.periodMs;
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       fd: listenFd,
@@ -133,8 +143,8 @@ export class OutputPipeline implements Pipeline {
             device: output.device,
             rate: mediaRate,
             channels: output.channels,
-            periodFrames: Math.round(output.periodMs * framesPerMs),
-            bufferFrames: Math.round(bufferMs * framesPerMs),
+            periodFrames: Math.round(this.#periodMs * framesPerMs),
+            bufferFrames: Math.round(this.#deviceBufferMs * framesPerMs),
             slotFrames: 0,
             slotFramesMax: packetMsMax * framesPerMs,
             slotCount: ringSlots,
@@ -163,7 +173,7 @@ export class OutputPipeline implements Pipeline {
     return {
       guardFrames: guardMs * framesPerMs,
       lowWaterFrames: lowWaterMs * framesPerMs + heldFrames,
-      startSilenceFrames: Math.round(this.#context.config.output.targetMs * framesPerMs),
+      startSilenceFrames: Math.round(this.#targetMs * framesPerMs),
     };
   }
 
@@ -244,7 +254,7 @@ export class OutputPipeline implements Pipeline {
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
-    // What a card's resampler holds cannot be played while a missing packet is made up.
+    this.#heldFrames = negotiated.heldFrames;
     const margins = this.#margins(negotiated.heldFrames);
     device.setMargins(margins);
     this.#player = new Player(
@@ -264,6 +274,45 @@ export class OutputPipeline implements Pipeline {
         clock: monotonicUs,
       },
     );
+  }
+
+  /** The margin and the longest packet fit into the device. */
+  get #deviceBufferMs(): number {
+    return Math.max(this.#bufferMs, this.#targetMs + packetMsMax);
+  }
+
+  /** A change of the device's shape opens it anew; the target's is heard as a splice. */
+  tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
+    const deviceBufferMs = this.#deviceBufferMs;
+    if (targetMs !== undefined) {
+      this.#targetMs = targetMs;
+      this.#latency.forgetMargin();
+      const margins = this.#margins(this.#heldFrames);
+      this.#player?.setTarget(margins.startSilenceFrames);
+      this.#device.device?.setMargins(margins);
+    }
+    this.#bufferMs = bufferMs ?? this.#bufferMs;
+    this.#periodMs = periodMs ?? this.#periodMs;
+    const reshaped = bufferMs !== undefined || periodMs !== undefined;
+    if (reshaped || this.#deviceBufferMs > deviceBufferMs) this.#device.reopen();
+    return this.#tuning(monotonicUs());
+  }
+
+  skipBacklog(): number {
+    return (this.#player?.skipBacklog(monotonicUs()) ?? 0) / framesPerMs;
+  }
+
+  #tuning(nowUs: number): PipelineTuning {
+    const neededMs = this.#margins(this.#heldFrames).lowWaterFrames / framesPerMs + scarceMs;
+    const spareMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
+    return {
+      targetMs: this.#targetMs,
+      spareMs: Math.max(0, spareMs),
+      beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
+      bufferMs: this.#deviceBufferMs,
+      periodMs: this.#periodMs,
+      complexity: null,
+    };
   }
 
   #onClosing(device: PcmPlayback): void {
@@ -345,6 +394,7 @@ export class OutputPipeline implements Pipeline {
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
+      tuning: this.#tuning(nowUs),
       clientFigures: this.#figures.list(),
     };
   }

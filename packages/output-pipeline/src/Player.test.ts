@@ -266,6 +266,60 @@ describe('a steady stream', () => {
   });
 });
 
+describe('another target', () => {
+  /** Plays seconds of a stream, of which each is measured alone. */
+  function playOn(delayMs?: (seq: number) => number) {
+    const bench = new Bench();
+    const arrivals = stream(600, 20, delayMs);
+    let next = 0;
+    const run = (packets: number): number => {
+      const { totalCount, totalMs } = bench.latency.endToEnd(bench.nowMs);
+      const end = next + packets;
+      bench.run(arrivals.slice(next, end), 1_015 + 20 * end);
+      next = end;
+      const now = bench.latency.endToEnd(bench.nowMs);
+      return (now.totalMs - totalMs) / (now.totalCount - totalCount);
+    };
+    return { bench, run };
+  }
+
+  test.each([16, 30, 60])('that is higher makes sound later by the difference: %d ms', (target) => {
+    const { bench, run } = playOn();
+    run(150);
+    const before = run(50);
+    bench.player.setTarget(target * ms);
+    run(100);
+    expect(Math.abs(run(50) - before - (target - targetMs))).toBeLessThan(5);
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+  });
+
+  test('that is lower makes it sooner by the difference', () => {
+    const { bench, run } = playOn();
+    run(150);
+    const before = run(50);
+    bench.player.setTarget(60 * ms);
+    run(150);
+    bench.player.setTarget(targetMs * ms);
+    run(100);
+    expect(Math.abs(run(50) - before)).toBeLessThan(5);
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+  });
+
+  test('is not waited for where a backlog is skipped', () => {
+    // From the 150th packet on they come 40 ms sooner, so that so much more waits.
+    const { bench, run } = playOn((seq) => (seq < 150 ? 40 : 0));
+    run(155);
+    const late = run(10);
+    expect(bench.player.skipBacklog(bench.card.nowUs)).toBeGreaterThan(20 * ms);
+    run(10);
+    expect(late - run(10)).toBeGreaterThan(25);
+    expect(bench.player.skipBacklog(bench.card.nowUs)).toBeLessThan(20 * ms);
+    expect(bench.card.underruns).toBe(0);
+  });
+});
+
 describe('a lost packet', () => {
   test('is made up to the sample, once', () => {
     const bench = new Bench();

@@ -8,7 +8,7 @@ import {
 import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { DriftController } from './DriftController.js';
 import { MarginWatch } from './MarginWatch.js';
-import type { DecodedAt, PlayoutLatency } from './PlayoutLatency.js';
+import type { PlayoutLatency } from './PlayoutLatency.js';
 import { type PcmSink, type PcmSlot, PlayoutWriter } from './PlayoutWriter.js';
 import type { VariableResampler } from './RateMatcher.js';
 import { changeFramesMin } from './Splicer.js';
@@ -66,6 +66,7 @@ export class Player {
   readonly #jitter: JitterBuffer;
   readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
+  #targetFrames: number;
   readonly #counters: PlayerCounters;
   /** As seen at the last look, with what was committed since. */
   #streaming = false;
@@ -73,7 +74,6 @@ export class Player {
   #ringFrames = 0;
   #beyondFrames = 0;
   #lookUs = 0;
-  readonly #decodedAt: DecodedAt;
   #silenceSeen: number;
   readonly #margin: MarginWatch;
   readonly #drift = new DriftController();
@@ -94,16 +94,7 @@ export class Player {
     this.#latency = latency;
     this.#counters = counters;
     this.#options = options;
-    this.#decodedAt = {
-      lookUs: 0,
-      startUs: 0,
-      endUs: 0,
-      queuedFrames: 0,
-      ringFrames: 0,
-      beyondFrames: 0,
-      trimFrames: 0,
-      lookaheadFrames: options.lookaheadSamples,
-    };
+    this.#targetFrames = options.targetFrames;
     this.#silenceSeen = sink.playout(0).silenceFrames;
     this.#margin = new MarginWatch(options);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
@@ -142,6 +133,24 @@ export class Player {
   queuedMs(nowUs: number): number {
     const { queuedFrames } = this.#sink.playout(nowUs);
     return (queuedFrames + this.#jitter.queuedFrames) / framesPerMs;
+  }
+
+  /** Sound is later, or sooner, by the difference. */
+  setTarget(targetFrames: number): void {
+    this.#changeFrames += targetFrames - this.#targetFrames;
+    this.#targetFrames = targetFrames;
+    this.#margin.setTarget(targetFrames);
+    this.#drift.step();
+  }
+
+  /** What waits beyond the target is left out. @returns how much that is, in frames. */
+  skipBacklog(nowUs: number): number {
+    this.#look(nowUs);
+    const excess = this.#fillFrames + this.#jitter.queuedFrames - this.#targetFrames;
+    if (excess < changeFramesMin) return 0;
+    this.#changeFrames = -excess;
+    this.#drift.step();
+    return excess;
   }
 
   onLowWater(nowUs: number): void {
@@ -214,8 +223,8 @@ export class Player {
   }
 
   #pump(nowUs: number): void {
-    const { targetFrames, lowWaterFrames } = this.#options;
-    while (this.#fillFrames <= targetFrames + aheadFrames && this.#writer.acquire()) {
+    const { lowWaterFrames } = this.#options;
+    while (this.#fillFrames <= this.#targetFrames + aheadFrames && this.#writer.acquire()) {
       const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
@@ -302,7 +311,8 @@ export class Player {
 
   /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */
   #restoreMargin(nowUs: number): void {
-    const { targetFrames, channels } = this.#options;
+    const { channels } = this.#options;
+    const targetFrames = this.#targetFrames;
     this.#forgetMargin();
     if (!this.#streaming) {
       this.#streaming = true;
@@ -337,6 +347,7 @@ export class Player {
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
     const marginFrames = this.#fillFrames + early;
+    this.#latency.addMargin(marginFrames, nowUs / 1000);
     const change = this.#changeFor(marginFrames, nowUs);
     this.#changeFrames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
@@ -361,7 +372,7 @@ export class Player {
   }
 
   #measure(packet: PacketSlot, trimFrames: number, startUs: number): void {
-    const at = this.#decodedAt;
+    const { at } = this.#latency;
     at.lookUs = this.#lookUs;
     at.startUs = startUs;
     at.endUs = this.#options.clock();
@@ -370,6 +381,6 @@ export class Player {
     at.beyondFrames = this.#beyondFrames;
     at.trimFrames = trimFrames;
     at.lookaheadFrames = this.#options.lookaheadSamples + this.#writer.heldFrames;
-    this.#latency.add(packet, at);
+    this.#latency.add(packet);
   }
 }

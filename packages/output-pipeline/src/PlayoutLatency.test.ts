@@ -27,7 +27,8 @@ function packet(captureTimeUs: number | undefined): PacketSlot {
 
 function measured(captureTimeUs: number | undefined, change: Partial<DecodedAt> = {}) {
   const latency = new PlayoutLatency(0);
-  latency.add(packet(captureTimeUs), { ...at, ...change });
+  Object.assign(latency.at, at, change);
+  latency.add(packet(captureTimeUs));
   const nowMs = at.endUs / 1000;
   const means = Object.fromEntries(
     Object.entries(latency.stages(nowMs)).map(([stage, { meanMs }]) => [stage, meanMs]),
@@ -66,7 +67,8 @@ describe('the way of a packet', () => {
 
 test('figures from capture and from arrival are never mixed', () => {
   const latency = new PlayoutLatency(0);
-  for (const time of [undefined, undefined, 1_000_000]) latency.add(packet(time), at);
+  Object.assign(latency.at, at);
+  for (const time of [undefined, undefined, 1_000_000]) latency.add(packet(time));
   const { count, totalCount, from } = latency.endToEnd(at.endUs / 1000);
   expect([count, totalCount, from]).toEqual([1, 3, 'capture']);
 });

@@ -17,9 +17,13 @@ export type DecodedAt = {
   lookaheadFrames: number;
 };
 
+/** So many of all packets may find more of the margin used. */
+const rarely = 0.005;
 const framesPerMs = mediaRate / 1000;
 const usPerMs = 1000;
 const windowMs = 10_000;
+/** What of the margin is spare is asked for soon after it has become so. */
+const marginWindowMs = 5_000;
 /** Decoding takes fractions of a millisecond. */
 const decodeWidthMs = 0.01;
 
@@ -29,11 +33,23 @@ const decodeWidthMs = 0.01;
  * way, from the capture of a sample to the moment that it leaves the card.
  */
 export class PlayoutLatency {
+  /** Where playing stands: to be filled in before each `add`. */
+  readonly at: DecodedAt = {
+    lookUs: 0,
+    startUs: 0,
+    endUs: 0,
+    queuedFrames: 0,
+    ringFrames: 0,
+    beyondFrames: 0,
+    trimFrames: 0,
+    lookaheadFrames: 0,
+  };
   readonly #transit: LatencyHistogram;
   readonly #queue: LatencyHistogram;
   readonly #decode: LatencyHistogram;
   readonly #device: LatencyHistogram;
   readonly #endToEnd: LatencyHistogram;
+  readonly #margin: LatencyHistogram;
   #from: LatencySummary['from'] = 'arrival';
 
   constructor(nowMs: number) {
@@ -42,10 +58,12 @@ export class PlayoutLatency {
     this.#decode = new LatencyHistogram(windowMs, nowMs, decodeWidthMs);
     this.#device = new LatencyHistogram(windowMs, nowMs);
     this.#endToEnd = new LatencyHistogram(windowMs, nowMs);
+    this.#margin = new LatencyHistogram(marginWindowMs, nowMs);
   }
 
   /** For each packet that was decoded. Allocates nothing. */
-  add(packet: PacketSlot, at: DecodedAt): void {
+  add(packet: PacketSlot): void {
+    const { at } = this;
     const { captureTimeUs, arrivalUs } = packet;
     const { lookUs, startUs, endUs } = at;
     const nowMs = endUs / usPerMs;
@@ -60,6 +78,21 @@ export class PlayoutLatency {
     const ahead = at.queuedFrames + at.beyondFrames - at.trimFrames + at.lookaheadFrames;
     const sinceUs = lookUs - (captureTimeUs ?? arrivalUs);
     this.#endToEnd.add(sinceUs / usPerMs + ahead / framesPerMs, nowMs);
+  }
+
+  /** What was unplayed when a packet came that was next in order; negative where it came late. */
+  addMargin(frames: number, nowMs: number): void {
+    this.#margin.add(frames / framesPerMs, nowMs);
+  }
+
+  /** What hardly a packet found less than, in milliseconds. */
+  leastMarginMs(nowMs: number): number {
+    return this.#margin.quantileMs(rarely, nowMs);
+  }
+
+  /** The margin is another one from now on. */
+  forgetMargin(): void {
+    this.#margin.forget();
   }
 
   endToEnd(nowMs: number): LatencySummary {

@@ -1,5 +1,14 @@
 import { ProtocolError } from './errors.js';
-import { type Check, nothing, oneOf, optional, optionalFields, shape } from './fields.js';
+import {
+  type Check,
+  integer,
+  nothing,
+  oneOf,
+  optional,
+  optionalFields,
+  real,
+  shape,
+} from './fields.js';
 import {
   type Direction,
   directions,
@@ -7,7 +16,7 @@ import {
   qualityLevels,
   type StreamFormat,
 } from './format.js';
-import type { LatencyReport } from './latency.js';
+import type { LatencyReport, PipelineTuning, TuningChange } from './latency.js';
 import type { DaemonStatus } from './status.js';
 
 export type QualityEntry = { direction: Direction; level: QualityLevel; format: StreamFormat };
@@ -32,6 +41,10 @@ export type PipelineMethods = {
   'quality.list': Method<Record<string, never>, QualityEntry[]>;
   'quality.get': Method<Record<string, never>, QualityEntry>;
   'quality.set': Method<{ level: QualityLevel }, QualityEntry>;
+  /** What a direction does not have is left alone. Answers what is in effect. */
+  'tuning.set': Method<TuningChange, PipelineTuning>;
+  /** Goes on with the newest audio, within the target. */
+  'backlog.skip': Method<Record<string, never>, { skippedMs: number }>;
 };
 
 export type ParamsOf<Map, M extends keyof Map> =
@@ -59,6 +72,13 @@ export const pipelineChecks: {
   'quality.list': nothing,
   'quality.get': nothing,
   'quality.set': shape({ level: oneOf(qualityLevels) }),
+  'tuning.set': shape({
+    targetMs: optional(real(3, 500)),
+    bufferMs: optional(real(5, 1_000)),
+    periodMs: optional(real(1, 100)),
+    complexity: optional(integer(0, 10)),
+  }),
+  'backlog.skip': nothing,
 };
 
 /**

@@ -136,10 +136,12 @@ describe('a call of a method', () => {
 
   test('has a check for each method of a pipeline', () => {
     expect(Object.keys(pipelineChecks).sort()).toEqual([
+      'backlog.skip',
       'pipeline.stop',
       'quality.get',
       'quality.list',
       'quality.set',
+      'tuning.set',
     ]);
   });
 });

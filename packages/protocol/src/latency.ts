@@ -43,6 +43,52 @@ export type LatencySummary = LatencyFigures & {
 
 export type StageLatencies = { [S in LatencyStage]?: LatencyFigures };
 
+/** What of a pipeline bears on its latency and can be changed while it runs. */
+export type PipelineTuning = {
+  /** Output: unplayed audio wanted when the next packet comes; nil of an input. */
+  targetMs: number | null;
+  /** Output: what of that hardly a packet of the last 5 to 10 s has needed; nil of an input. */
+  spareMs: number | null;
+  /** Output: what the card holds beyond its buffer; nil of an input. */
+  beyondMs: number | null;
+  /** As the card is asked for, the next time that it is opened at the latest. */
+  bufferMs: number;
+  periodMs: number;
+  /** Input: the most that the encoder may have; nil of an output. */
+  complexity: number | null;
+};
+
+/** What is to change of it. */
+export type TuningChange = {
+  targetMs?: number;
+  bufferMs?: number;
+  periodMs?: number;
+  complexity?: number;
+};
+
+/** Why a direction can be late, where something can be done about it. */
+export const latencyCauses = ['backlog', 'cpu', 'margin', 'buffer'] as const;
+export type LatencyCause = (typeof latencyCauses)[number];
+
+/** What was done against latency since the daemon's start. */
+export type OptimiserReport = {
+  /** Steps, by their cause. */
+  steps: Record<LatencyCause, number>;
+  /** Steps that were taken back, as underruns rose or latency did not fall. */
+  undone: number;
+  /** Steps that were given back when it was calm for long. */
+  restored: number;
+  /** The newest of all these in words; nil where there was none. */
+  last: string | null;
+};
+
+export function noSteps(): Record<LatencyCause, number> {
+  return Object.fromEntries(latencyCauses.map((cause) => [cause, 0])) as Record<
+    LatencyCause,
+    number
+  >;
+}
+
 /** What `latency.get` tells of one direction. */
 export type DirectionLatency = {
   direction: Direction;
@@ -50,9 +96,13 @@ export type DirectionLatency = {
   ageMs: number;
   endToEnd: LatencySummary;
   stages: StageLatencies;
+  tuning: PipelineTuning;
+  optimiser: OptimiserReport;
 };
 
 export type LatencyReport = {
+  /** What is wanted: `latency` of the configuration. */
+  limits: { targetMs: number; maxMs: number; jitterMs: number };
   output: DirectionLatency | null;
   input: DirectionLatency | null;
 };

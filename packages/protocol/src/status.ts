@@ -1,5 +1,5 @@
 import type { Direction, QualityLevel, StreamFormat } from './format.js';
-import type { LatencySummary, StageLatencies } from './latency.js';
+import type { LatencySummary, OptimiserReport, PipelineTuning, StageLatencies } from './latency.js';
 import type { ClientStats } from './notices.js';
 
 /** State of a pipeline's process, as the supervisor sees it. */
@@ -87,6 +87,7 @@ export type PipelineReport = {
   latency: LatencySummary;
   /** The stages of this direction. */
   stages: StageLatencies;
+  tuning: PipelineTuning;
   /** What clients told of themselves: the newest of each that did. */
   clientFigures: ClientReport[];
 };
@@ -118,6 +119,8 @@ export type PipelineStatus = {
   reportAgeMs: number | null;
   /** Of the process, as it was at the last sample; nil before its first. */
   usage: ProcessUsage | null;
+  /** What was done against latency. */
+  optimiser: OptimiserReport;
 };
 
 export type DaemonStatus = {

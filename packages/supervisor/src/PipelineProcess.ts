@@ -109,7 +109,12 @@ export class PipelineProcess {
     return this.#child?.pid ?? null;
   }
 
-  status(level: QualityLevel): Omit<PipelineStatus, 'usage'> {
+  /** The newest of the running process; nil before its first. */
+  get report(): PipelineReport | null {
+    return this.#report ?? null;
+  }
+
+  status(level: QualityLevel): Omit<PipelineStatus, 'usage' | 'optimiser'> {
     return {
       direction: this.#options.direction,
       pid: this.pid,
@@ -121,7 +126,7 @@ export class PipelineProcess {
           ? null
           : Math.max(0, Math.round(this.#retryAtMs - performance.now())),
       level,
-      stream: this.#report ?? null,
+      stream: this.report,
       reportAgeMs: this.#report ? Math.round(performance.now() - this.#reportAtMs) : null,
     };
   }

@@ -27,7 +27,8 @@ import {
 } from '@kvm-audio/protocol';
 import { BoundSocket } from './BoundSocket.js';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
-import { directionLatency } from './directionLatency.js';
+import { directionLatency } from './latency/directionLatency.js';
+import { LatencyMonitor, type LatencySubject } from './latency/LatencyMonitor.js';
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
 import { ProcessMonitor } from './ProcessMonitor.js';
@@ -61,6 +62,7 @@ export class Supervisor {
   readonly #controlSocket: BoundSocket;
   readonly #control: ClientListener;
   readonly #monitor = new ProcessMonitor(() => this.#pids());
+  readonly #latency: LatencyMonitor;
   readonly #startedAtMs = performance.now();
 
   /** @throws FatalError where a daemon runs already or the folder cannot be used. */
@@ -73,6 +75,11 @@ export class Supervisor {
     const open = config.control.uids.length > 0;
     this.#controlSocket = new BoundSocket(socketPath(runtimeFolder, 'control'), open);
     this.#pipelines = { output: this.#serve('output'), input: this.#serve('input') };
+    this.#latency = new LatencyMonitor({
+      config: config.latency,
+      subjects: { output: this.#latencySubject('output'), input: this.#latencySubject('input') },
+      log,
+    });
     this.#control = new ClientListener({
       fd: duplicateFd(this.#controlSocket.fd),
       roles: ['control'],
@@ -95,9 +102,11 @@ export class Supervisor {
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
     this.#monitor.start();
+    this.#latency.start();
   }
 
   async stop(): Promise<void> {
+    this.#latency.stop();
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
     this.#monitor.stop();
     this.#controlSocket.close();
@@ -165,7 +174,19 @@ export class Supervisor {
 
   #pipelineStatus(direction: Direction): PipelineStatus {
     const status = this.#pipelines[direction].process.status(this.#levels[direction]);
-    return { ...status, usage: this.#monitor.usageOf(status.pid) };
+    const optimiser = this.#latency.reportOf(direction);
+    return { ...status, usage: this.#monitor.usageOf(status.pid), optimiser };
+  }
+
+  #latencySubject(direction: Direction): LatencySubject {
+    const { process } = this.#pipelines[direction];
+    return {
+      pid: () => process.pid,
+      report: () => process.report,
+      cpuPercent: () => this.#monitor.usageOf(process.pid)?.cpuPercent ?? null,
+      tune: (change) => process.ask('tuning.set', change),
+      skipBacklog: () => process.ask('backlog.skip', {}),
+    };
   }
 
   #pids(): number[] {
@@ -177,7 +198,12 @@ export class Supervisor {
     'status.get': () => this.#status(),
     'latency.get': () => {
       const { output, input } = this.#status();
-      return { output: directionLatency(output), input: directionLatency(input) };
+      const { targetMs, maxMs, jitterMs } = this.#config.latency;
+      return {
+        limits: { targetMs, maxMs, jitterMs },
+        output: directionLatency(output),
+        input: directionLatency(input),
+      };
     },
     'quality.list': async () => {
       const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));

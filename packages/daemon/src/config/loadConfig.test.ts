@@ -26,7 +26,16 @@ function fileOf(text: string | Buffer): string {
   return path;
 }
 
-const sections = ['output', 'input', 'codec', 'clients', 'control', 'realtime', 'log'] as const;
+const sections = [
+  'output',
+  'input',
+  'codec',
+  'clients',
+  'control',
+  'realtime',
+  'latency',
+  'log',
+] as const;
 
 describe('a configuration', () => {
   test('may be empty: every key has a default or needs none', () => {
@@ -131,6 +140,8 @@ describe('a mistake in it', () => {
     [{ codec: { complexity: 11 } }, 'codec.complexity = 11: must be at most 10'],
     [{ codec: { expectedLossPercent: -1 } }, 'codec.expectedLossPercent = -1: must be at least 0'],
     [{ realtime: { fifoPriority: 99 } }, 'realtime.fifoPriority = 99: must be at most 10'],
+    [{ latency: { maxMs: 40 } }, 'latency.maxMs: 40 is less than targetMs = 50'],
+    [{ latency: { tolerance: 0.9 } }, 'latency.tolerance = 0.9: must be at least 1'],
     [{ log: { level: 3 } }, 'log.level = 3: must be one of error, warn, info, debug, trace'],
     [{ output: 'loud' }, 'output = "loud": must be a section'],
     [{ output: { device: '' } }, 'output.device = "": must not be empty'],

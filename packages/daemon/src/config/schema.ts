@@ -83,6 +83,36 @@ const realtime = z.strictObject({
     .describe('niceness of the pipelines’ main threads; a refusal is a warning'),
 });
 
+const latency = z.strictObject({
+  optimise: z.boolean().default(true).describe('change a pipeline, step by step, where it is late'),
+  targetMs: z.number().min(5).max(1_000).default(50).describe('wanted latency in ms, on average'),
+  tolerance: z
+    .number()
+    .min(1)
+    .max(10)
+    .default(1.8)
+    .describe('late is what is above targetMs times this, on average'),
+  maxMs: z
+    .number()
+    .min(5)
+    .max(10_000)
+    .default(200)
+    .describe('late is also what is above this, in ms, over a second'),
+  jitterMs: z
+    .number()
+    .min(1)
+    .max(1_000)
+    .default(20)
+    .describe('with more jitter than this, in ms, the margin is not made smaller'),
+  checkMs: z.int().min(1_000).max(600_000).default(5_000).describe('how often it is looked at'),
+  settleMs: z
+    .int()
+    .min(1_000)
+    .max(600_000)
+    .default(15_000)
+    .describe('from a step until it is kept, or taken back, in ms'),
+});
+
 const uids = z.array(z.int().min(0).max(0xffff_fffe)).max(64).default([]);
 
 const clients = z.strictObject({
@@ -124,6 +154,18 @@ function checkBuffers(config: { output: Output; input: Input }, context: z.Refin
   }
 }
 
+function checkLatency(
+  { latency: { targetMs, maxMs } }: { latency: z.infer<typeof latency> },
+  context: z.RefinementCtx,
+): void {
+  if (maxMs >= targetMs) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['latency', 'maxMs'],
+    message: `${maxMs} is less than targetMs = ${targetMs}`,
+  });
+}
+
 /** Every key of the configuration file, with default, bounds and what it means. */
 const sections = z.strictObject({
   output: output.prefault({}),
@@ -132,9 +174,10 @@ const sections = z.strictObject({
   clients: clients.prefault({}),
   control: control.prefault({}),
   realtime: realtime.prefault({}),
+  latency: latency.prefault({}),
   log: log.prefault({}),
 });
 
-export const configSchema = sections.superRefine(checkBuffers);
+export const configSchema = sections.superRefine(checkBuffers).superRefine(checkLatency);
 
 export type Config = z.infer<typeof configSchema>;

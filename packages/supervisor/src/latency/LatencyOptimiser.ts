@@ -1,0 +1,242 @@
+import type {
+  LatencyCause,
+  LatencyStage,
+  OptimiserReport,
+  PipelineTuning,
+  TuningChange,
+} from '@kvm-audio/protocol';
+import { noSteps } from '@kvm-audio/protocol';
+
+/** What one direction did since the last observation. */
+export type Observation = {
+  /** Over the limits, by itself or because the other direction waits for this one. */
+  over: boolean;
+  /** Below the target: nothing presses. */
+  calm: boolean;
+  averageMs: number;
+  jitterMs: number;
+  /** Means of its stages. */
+  stagesMs: { [S in LatencyStage]?: number };
+  tuning: PipelineTuning;
+  frameMs: number;
+  /** Of the pipeline's process, of one core; nil where it is not known. */
+  cpuPercent: number | null;
+  /** Since the pipeline's start: audio that was not there when it was due. */
+  underruns: number;
+};
+
+export type Step = {
+  cause: LatencyCause;
+  /** Nil for a backlog, which is skipped. */
+  change: TuningChange | null;
+  /** What takes the change back; nil where that cannot be. */
+  undo: TuningChange | null;
+};
+
+export type Decision = {
+  action: 'step' | 'undo' | 'restore';
+  step: Step;
+  reason: string;
+};
+
+export type OptimiserOptions = {
+  /** Jitter above this is what the margin is for. */
+  jitterMs: number;
+  /** From a step until it is judged. */
+  settleMs: number;
+};
+
+/** What is noticeable; less is not worth a step, and no success of one. */
+const noticeableMs = 2;
+const spareMsMin = 5;
+/** As a pipeline has it: below this a packet is missing before it can be made up for. */
+const targetMsMin = 6;
+/** So much over the target is no jitter. */
+const backlogMs = 60;
+/** An encoder that takes more of a frame's time lacks CPU; so does a process with more of a core. */
+const encodeShareMax = 0.25;
+const cpuPercentMax = 60;
+/** A frame that waits longer than this for an encoder that is idle waits for its card. */
+const captureWaitMsMax = 10;
+const periodMsMin = 2.5;
+/** What a card holds beyond its buffer depends on the buffer's size. */
+const beyondMsMax = 10;
+const bufferMsMin = 20;
+/** A step that was taken back is not tried again for so many settling times. */
+const barredSettles = 20;
+/** Complexity is given back after so many settling times of calm. */
+const calmSettles = 20;
+
+type Pending = { step: Step; atMs: number; averageMs: number; underruns: number; before: number };
+
+/**
+ * Decides what is to be changed where one direction is late: one step at a time, with the cause
+ * that fits what was measured, judged after a while and taken back where it did harm or no good.
+ * Pure: its clock is what it is told, and it carries nothing out.
+ */
+export class LatencyOptimiser {
+  readonly #options: OptimiserOptions;
+  readonly #barredUntilMs = new Map<LatencyCause, number>();
+  /** Underruns at past observations: what is usual. */
+  readonly #history: { atMs: number; underruns: number }[] = [];
+  readonly #given: Step[] = [];
+  #pending: Pending | undefined;
+  #calmSinceMs: number | undefined;
+  #report: Omit<OptimiserReport, 'steps'> = { undone: 0, restored: 0, last: null };
+  readonly #steps = noSteps();
+
+  constructor(options: OptimiserOptions) {
+    this.#options = options;
+  }
+
+  report(): OptimiserReport {
+    return { steps: { ...this.#steps }, ...this.#report };
+  }
+
+  /** A step was taken and has not been judged. */
+  get settling(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /** The pipeline started anew: nothing of what was changed is left. The counters go on. */
+  forget(): void {
+    this.#pending = undefined;
+    this.#calmSinceMs = undefined;
+    this.#history.length = 0;
+    this.#given.length = 0;
+    this.#barredUntilMs.clear();
+  }
+
+  /** @returns what is to be done now, if anything. It counts as done. */
+  observe(now: Observation, nowMs: number): Decision | undefined {
+    const decision = this.#judge(now, nowMs) ?? this.#improve(now, nowMs) ?? this.#calm(now, nowMs);
+    this.#remember(now.underruns, nowMs);
+    if (decision) this.#note(decision);
+    return decision;
+  }
+
+  #note({ action, step, reason }: Decision): void {
+    if (action === 'step') this.#steps[step.cause] += 1;
+    else if (action === 'undo') this.#report.undone += 1;
+    else this.#report.restored += 1;
+    this.#report.last = reason;
+  }
+
+  /** A step that has settled is kept, or taken back. */
+  #judge(now: Observation, nowMs: number): Decision | undefined {
+    const pending = this.#pending;
+    if (!pending || nowMs - pending.atMs < this.#options.settleMs) return undefined;
+    this.#pending = undefined;
+    const { step, averageMs, before } = pending;
+    const rose = now.underruns - pending.underruns;
+    const harmed = rose > before;
+    const helped = now.averageMs <= averageMs - noticeableMs;
+    if (!harmed && helped) {
+      if (step.cause === 'cpu') this.#given.push(step);
+      return undefined;
+    }
+    this.#barredUntilMs.set(step.cause, nowMs + barredSettles * this.#options.settleMs);
+    if (!step.undo) return undefined;
+    const why = harmed ? `underruns rose by ${rose}, ${before} before` : 'latency did not fall';
+    return { action: 'undo', step, reason: `${step.cause}: taken back, ${why}` };
+  }
+
+  #improve(now: Observation, nowMs: number): Decision | undefined {
+    if (!now.over || this.#pending) return undefined;
+    const steps = [backlog(now), lackOfCpu(now), margin(now, this.#options.jitterMs), buffer(now)];
+    for (const found of steps) {
+      if (!found || nowMs < (this.#barredUntilMs.get(found.step.cause) ?? 0)) continue;
+      this.#pending = {
+        step: found.step,
+        atMs: nowMs,
+        averageMs: now.averageMs,
+        underruns: now.underruns,
+        before: this.#usualUnderruns(now.underruns, nowMs),
+      };
+      return { action: 'step', ...found };
+    }
+    return undefined;
+  }
+
+  /** What was taken from the quality for want of CPU is given back, the last first. */
+  #calm({ calm }: Observation, nowMs: number): Decision | undefined {
+    if (!calm || this.#pending || this.#given.length === 0) {
+      this.#calmSinceMs = undefined;
+      return undefined;
+    }
+    this.#calmSinceMs ??= nowMs;
+    if (nowMs - this.#calmSinceMs < calmSettles * this.#options.settleMs) return undefined;
+    this.#calmSinceMs = undefined;
+    const step = this.#given.pop();
+    return step && { action: 'restore', step, reason: `${step.cause}: given back, it is calm` };
+  }
+
+  #remember(underruns: number, atMs: number): void {
+    this.#history.push({ atMs, underruns });
+    while ((this.#history[1]?.atMs ?? atMs) <= atMs - this.#options.settleMs) this.#history.shift();
+  }
+
+  /** In the time that a step has to settle, before it. */
+  #usualUnderruns(underruns: number, nowMs: number): number {
+    const oldest = this.#history[0];
+    if (!oldest || nowMs === oldest.atMs) return 0;
+    return underruns - oldest.underruns;
+  }
+}
+
+type Found = { step: Step; reason: string };
+
+const round = (ms: number): number => Math.round(10 * ms) / 10;
+
+/** Audio that waits, and is no margin. */
+function backlog({ stagesMs, tuning }: Observation): Found | undefined {
+  if (tuning.targetMs === null) return undefined;
+  const waitingMs = (stagesMs.queue ?? 0) + (stagesMs.device ?? 0) - (tuning.beyondMs ?? 0);
+  if (waitingMs < tuning.targetMs + backlogMs) return undefined;
+  const reason = `backlog: ${round(waitingMs)} ms wait for a target of ${round(tuning.targetMs)} ms`;
+  return { step: { cause: 'backlog', change: null, undo: null }, reason };
+}
+
+function lackOfCpu({ stagesMs, tuning, frameMs, cpuPercent }: Observation): Found | undefined {
+  const { complexity } = tuning;
+  if (complexity === null || complexity === 0) return undefined;
+  const encodeMs = stagesMs.encode ?? 0;
+  const busy = cpuPercent !== null && cpuPercent > cpuPercentMax;
+  if (encodeMs <= encodeShareMax * frameMs && !busy) return undefined;
+  const lower = Math.floor(complexity / 2);
+  const cpu = cpuPercent === null ? '' : `, ${round(cpuPercent)} % CPU`;
+  return {
+    step: { cause: 'cpu', change: { complexity: lower }, undo: { complexity } },
+    reason: `cpu: encoding takes ${round(encodeMs)} of ${frameMs} ms${cpu}: complexity ${lower}`,
+  };
+}
+
+function margin({ tuning, jitterMs }: Observation, jitterMsMax: number): Found | undefined {
+  const { targetMs, spareMs } = tuning;
+  if (targetMs === null || spareMs === null || jitterMs > jitterMsMax) return undefined;
+  const less = Math.max(targetMsMin, targetMs - spareMs);
+  if (spareMs < spareMsMin || less > targetMs) return undefined;
+  return {
+    step: { cause: 'margin', change: { targetMs: less }, undo: { targetMs } },
+    reason: `margin: ${round(spareMs)} ms were never needed: target ${round(less)} ms`,
+  };
+}
+
+function buffer({ tuning, stagesMs }: Observation): Found | undefined {
+  const { beyondMs, bufferMs, periodMs, targetMs } = tuning;
+  if (targetMs !== null) {
+    const less = Math.max(bufferMsMin, 2 * periodMs, bufferMs / 2);
+    if ((beyondMs ?? 0) <= beyondMsMax || less >= bufferMs) return undefined;
+    return {
+      step: { cause: 'buffer', change: { bufferMs: less }, undo: { bufferMs } },
+      reason: `buffer: the card holds ${round(beyondMs ?? 0)} ms more: buffer ${round(less)} ms`,
+    };
+  }
+  const waitMs = stagesMs.capture_wait ?? 0;
+  const less = Math.max(periodMsMin, periodMs / 2);
+  if (waitMs <= captureWaitMsMax || less >= periodMs) return undefined;
+  return {
+    step: { cause: 'buffer', change: { periodMs: less }, undo: { periodMs } },
+    reason: `buffer: frames wait ${round(waitMs)} ms at the card: period ${round(less)} ms`,
+  };
+}
