@@ -22,7 +22,7 @@ const edgeSeconds = 0.05;
 /** A ring and a buffer that a stall of this process does not empty. */
 const patient: Partial<PcmOptions> = {
   bufferFrames: 48_000,
-  slotCount: 50,
+  slotCount: 100,
   startSilenceFrames: 4_800,
 };
 
@@ -99,7 +99,7 @@ describe.each(shapes)('a card of $rate Hz, $channels channel(s), $format', (shap
   beforeEach(() => make(shape));
 
   test('is heard as 48 kHz, and says what it is itself', async () => {
-    const recorder = await openCapture(card.device);
+    const recorder = await openCapture(card.device, patient);
     expect(recorder.negotiated).toMatchObject(shape);
     expect(recorder.negotiated!.periodFrames).toBe(Math.floor((shape.rate * 5) / 1_000));
     const mono = tone(toneHz, shape.rate, shape.rate / 2, amplitude);
@@ -125,7 +125,7 @@ describe.each(shapes)('a card of $rate Hz, $channels channel(s), $format', (shap
 
 /** What a capture of constants gives, one for each channel of the card. */
 async function captured(levels: number[], channels: number): Promise<number[]> {
-  const recorder = await openCapture(card.device, { channels });
+  const recorder = await openCapture(card.device, { ...patient, channels });
   const frames = card.shape.rate / 2;
   const values = Float64Array.from({ length: frames * levels.length }, (_, i) => {
     return levels[i % levels.length]!;
@@ -183,7 +183,7 @@ describe('samples of more bits', () => {
     'of %s are rounded to the nearest, a half to the even, and back exactly',
     async (format) => {
       await make({ rate, channels: 1, format });
-      const recorder = await openCapture(card.device, { channels: 1 });
+      const recorder = await openCapture(card.device, { ...patient, channels: 1 });
       await card.play(encode(values, card.shape));
       const heard = await hearFrames(recorder, values.length);
       const first = heard.findIndex((value) => value !== 0);
@@ -241,7 +241,7 @@ describe.each([
   }
 
   test('at which a sample was captured is true to 50 us', async () => {
-    const recorder = await openCapture(card.device);
+    const recorder = await openCapture(card.device, patient);
     const { samples, middle } = pulse(shape.rate);
     await card.play(encode(spread(samples, shape.channels), shape));
     const { start } = (await card.status()).playback;
@@ -310,7 +310,7 @@ describe('a card of 44.1 kHz', () => {
   });
 
   test('that has an xrun is captured on, and the gap is measured', async () => {
-    const { capture, heard } = await openCapture(card.device);
+    const { capture, heard } = await openCapture(card.device, patient);
     await until(() => heard.length >= 3);
     await card.control('xrun', 'capture');
     await until(() => heard.some(({ discontinuity }) => discontinuity));
@@ -326,13 +326,13 @@ describe('a card of 44.1 kHz', () => {
   });
 
   test('that has an xrun is played on, in time', async () => {
-    const { playback } = await openPlayback(card.device, { bufferFrames: 9_600 });
+    const { playback } = await openPlayback(card.device, { bufferFrames: 9_600, slotCount: 32 });
     const endUs = (): number => {
       const nowUs = monotonicUs();
       return nowUs + (playback.queuedFrames(nowUs) * 1e6) / rate;
     };
-    for (let i = 0; i < 8; i++) commit(playback, new Int16Array(4_800));
-    await until(() => playback.counters().framesPlayed > 2_400);
+    for (let i = 0; i < 32; i++) commit(playback, new Int16Array(5_760));
+    await until(() => playback.counters().framesPlayed > 2_880);
     const before = endUs();
     await card.control('xrun', 'playback');
     await until(() => playback.counters().xruns === 1 && playback.counters().streaming === 1);
@@ -349,7 +349,7 @@ describe('a card of 44.1 kHz', () => {
     await until(() => recorder.error !== undefined && player.error !== undefined);
     expect([recorder.error!.code, player.error!.code]).toEqual(Array(2).fill('ALSA_DEVICE_GONE'));
     await card.control('replug');
-    const again = await openCapture(card.device);
+    const again = await openCapture(card.device, patient);
     const pcm = Int16Array.from(spread(tone(toneHz, rate, rate / 2, amplitude), 2));
     await playAll(await openPlayback(card.device, patient), pcm);
     const heard = await hearFrames(again, 23_000);
@@ -357,22 +357,29 @@ describe('a card of 44.1 kHz', () => {
   });
 
   test('whose host does not listen stands still, and moves nothing by itself', async () => {
-    const { playback } = await openPlayback(card.device, { bufferFrames: 9_600 });
-    for (let i = 0; i < 6; i++) commit(playback, new Int16Array(960));
+    const { playback } = await openPlayback(card.device, { ...patient, bufferFrames: 24_000 });
+    const fill = (): void => {
+      while (playback.acquire() !== undefined) commit(playback, new Int16Array(960));
+    };
+    fill();
     await until(() => playback.counters().streaming === 1);
     await card.control('host-idle', 'on');
     await until(() => playback.counters().pollTimeouts >= 2);
     const { lastProgressUs } = playback.counters();
-    while (playback.acquire() !== undefined) commit(playback, new Int16Array(960));
-    await until(() => playback.counters().pollTimeouts >= 4);
+    fill();
+    const { pollTimeouts } = playback.counters();
+    await until(() => playback.counters().pollTimeouts >= pollTimeouts + 2);
     expect(playback.counters().lastProgressUs).toBe(lastProgressUs);
     await card.control('host-idle', 'off');
-    await until(() => playback.counters().lastProgressUs > lastProgressUs);
+    await until(() => {
+      fill();
+      return playback.counters().lastProgressUs > lastProgressUs;
+    });
   });
 
   test('is converted from the rate that was measured, whatever it says', async () => {
     await card.control('rate', '48000');
-    const recorder = await openCapture(card.device, { cardRate: 44_100 });
+    const recorder = await openCapture(card.device, { ...patient, cardRate: 44_100 });
     expect(recorder.negotiated!.rate).toBe(48_000);
     // At its true pace there are more of them than 100 a second.
     await until(() => recorder.heard.length >= 30);
