@@ -1,35 +1,58 @@
+import type { ProtocolError } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
+import { waitOption } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
+import { BridgeLog } from '../BridgeLog.js';
+import { BridgePatience } from '../BridgePatience.js';
 
-export const bridgeCommand: CommandModule<object, { takeover: boolean }> = {
-  command: 'bridge',
-  describe: 'play on the output what the input hears, until Ctrl-C',
-  builder: (args) =>
-    args.option('takeover', {
-      type: 'boolean',
-      default: false,
-      describe: 'take the place of a source that plays now',
-    }),
-  handler: ({ takeover }) => {
-    let told = '';
-    const tell = (text: string): void => {
-      if (text !== told) console.error(text);
-      told = text;
+type BridgeArgs = { takeover: boolean; wait: number };
+
+/** Resolves when it was stopped or replaced. @throws ProtocolError what does not mend itself. */
+function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const tell = (line: string): void => console.error(line);
+    const log = new BridgeLog(tell);
+    const stop = (): void => {
+      patience.end();
+      bridge.close();
+      resolve();
     };
+    const patience = new BridgePatience(wait, (error: ProtocolError) => {
+      reject(error);
+      stop();
+    });
     const bridge = new Bridge(
       {
-        connected: (side) => tell(`${side} connected`),
-        disconnected: (side, error) =>
-          tell(`${side} lost: ${error?.message ?? 'closed'}; trying again`),
+        connected: (side) => {
+          patience.connected(side);
+          log.connected(side);
+        },
+        disconnected: (side, error) => {
+          if (patience.goesOn(side, error)) log.disconnected(side, error);
+        },
         replaced: () => {
           tell('another source took over');
-          bridge.close();
+          stop();
         },
       },
       takeover,
     );
-    const stop = (): void => bridge.close();
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
-  },
+  });
+}
+
+export const bridgeCommand: CommandModule<object, BridgeArgs> = {
+  command: 'bridge',
+  describe: 'play on the output what the input hears, until Ctrl-C',
+  builder: (args) =>
+    args
+      .strictCommands(false)
+      .option('takeover', {
+        type: 'boolean',
+        default: false,
+        describe: 'take the place of a source that plays now',
+      })
+      .options(waitOption),
+  handler: runBridge,
 };

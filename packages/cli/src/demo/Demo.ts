@@ -7,6 +7,7 @@ import type { DaemonStatus } from '@kvm-audio/client';
 import { isVirtualCard, withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
 import { askDaemon } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
+import { BridgeLog } from '../BridgeLog.js';
 import { formatStatusLine } from '../formatStatus.js';
 import { makeProgramme, programmeFormat } from './programme.js';
 
@@ -97,11 +98,12 @@ export class Demo {
     const output = status.output.stream?.device ?? '';
     console.log(`input ${input} is bridged to output ${output}; Ctrl-C stops`);
     if (isVirtualCard(input)) this.#playProgramme(input);
+    const log = new BridgeLog((line) => {
+      if (!this.#stopping) console.error(`bridge: ${line}`);
+    });
     this.#bridge = new Bridge({
-      connected: () => undefined,
-      disconnected: (side, error) => {
-        if (!this.#stopping) console.error(`bridge: ${side} lost: ${error?.message ?? 'closed'}`);
-      },
+      connected: (side) => log.connected(side),
+      disconnected: (side, error) => log.disconnected(side, error),
       replaced: () => undefined,
     });
     this.#timer = setInterval(() => void this.#printStatus(), statusMs);

@@ -1,0 +1,54 @@
+import { ProtocolError } from '@kvm-audio/client';
+import { BridgeLog } from './BridgeLog.js';
+
+const nobody = new ProtocolError('CONNECTION_CLOSED', 'nobody answers on /a (ENOENT)');
+const broken = new ProtocolError('CONNECTION_CLOSED', 'the connection broke (ECONNRESET)');
+
+describe('what a bridge says', () => {
+  let lines: string[];
+  let log: BridgeLog;
+
+  beforeEach(() => {
+    lines = [];
+    log = new BridgeLog((line) => lines.push(line));
+  });
+
+  test('is each trouble once, also where both sides alternate', () => {
+    for (let i = 0; i < 3; i++) {
+      log.disconnected('input', nobody);
+      log.disconnected('output', nobody);
+      log.disconnected('output', broken);
+    }
+    expect(lines).toEqual([
+      'input not connected: nobody answers on /a (ENOENT); trying again',
+      'output not connected: nobody answers on /a (ENOENT); trying again',
+      'output not connected: the connection broke (ECONNRESET); trying again',
+    ]);
+  });
+
+  test('is `lost` only of a connection that was there', () => {
+    log.connected('output');
+    log.disconnected('output', broken);
+    log.disconnected('output', broken);
+    log.disconnected('input', undefined);
+    expect(lines).toEqual([
+      'output connected',
+      'output lost: the connection broke (ECONNRESET); trying again',
+      'output not connected: the connection broke (ECONNRESET); trying again',
+      'input not connected: the daemon closed the connection; trying again',
+    ]);
+  });
+
+  test('is the same trouble again after a connection', () => {
+    for (let i = 0; i < 2; i++) {
+      log.connected('input');
+      log.disconnected('input', broken);
+    }
+    expect(lines).toHaveLength(4);
+  });
+
+  test('is on one line whatever the other end says', () => {
+    log.disconnected('input', new ProtocolError('INTERNAL', 'a\n\x1b[31m'));
+    expect(lines).toEqual(['input not connected: a\\u000a\\u001b[31m; trying again']);
+  });
+});
