@@ -5,6 +5,7 @@ import { checkSlotFrames } from './options.js';
 /** Fields of a slot's header (src/alsa/StreamMemory.h), in words and in doubles. */
 const FRAMES = 0;
 const DISCONTINUITY = 2;
+const LATE_US = 3;
 const TIME_US = 2;
 const POSITION_FRAMES = 3;
 
@@ -15,6 +16,8 @@ export type CaptureSlot = {
   frames: number;
   /** CLOCK_MONOTONIC of the first sample, by the card's own clock where it has one */
   timeUs: number;
+  /** from its last sample until all of it was here: what the card, and its thread, took for that */
+  lateUs: number;
   /** frames since the device was opened, those that were lost included */
   positionFrames: number;
   /** samples were lost before this slot */
@@ -69,6 +72,7 @@ export class PcmCapture {
         pcm,
         frames: 0,
         timeUs: 0,
+        lateUs: 0,
         positionFrames: 0,
         discontinuity: false,
       }),
@@ -83,6 +87,7 @@ export class PcmCapture {
     const slot = this.#slots[index]!;
     slot.frames = memory.headerInt(index, FRAMES);
     slot.timeUs = memory.headerDouble(index, TIME_US);
+    slot.lateUs = memory.headerInt(index, LATE_US);
     slot.positionFrames = memory.headerDouble(index, POSITION_FRAMES);
     slot.discontinuity = memory.headerInt(index, DISCONTINUITY) !== 0;
     return slot;

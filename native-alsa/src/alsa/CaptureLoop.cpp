@@ -108,6 +108,7 @@ void CaptureLoop::endSlot() {
     auto& header = core_.memory.header(head_);
     header.frames = filledFrames_;
     header.discontinuity = discontinuity_ ? 1 : 0;
+    header.lateUs = static_cast<int32_t>((monotonicNs() - expectedNs_) / 1000);
     discontinuity_ = false;
     head_ = core_.memory.next(head_);
     statistic(StreamMemory::kSlotsFilled)++;

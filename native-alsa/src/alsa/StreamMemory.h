@@ -63,7 +63,7 @@ class StreamMemory {
     int32_t frames;
     int32_t offsetFrames;   // playback
     int32_t discontinuity;  // capture
-    int32_t unused;
+    int32_t lateUs;         // capture: from the last sample until the slot was full
     double timeUs;          // capture
     double positionFrames;  // capture
   };

@@ -12,12 +12,14 @@ const usPerFrame = 1e6 / mediaRate;
  */
 export class CaptureLatency {
   readonly #captureWait: LatencyHistogram;
+  readonly #card: LatencyHistogram;
   readonly #encode: LatencyHistogram;
   readonly #ipc: LatencyHistogram;
   readonly #endToEnd: LatencyHistogram;
 
   constructor(nowMs: number) {
     this.#captureWait = new LatencyHistogram(windowMs, nowMs, widthMs);
+    this.#card = new LatencyHistogram(windowMs, nowMs, widthMs);
     this.#encode = new LatencyHistogram(windowMs, nowMs, widthMs);
     this.#ipc = new LatencyHistogram(windowMs, nowMs, widthMs);
     this.#endToEnd = new LatencyHistogram(windowMs, nowMs);
@@ -33,6 +35,16 @@ export class CaptureLatency {
     this.#encode.add((encodedUs - startUs) / 1000, nowMs);
     this.#ipc.add((sentUs - encodedUs) / 1000, nowMs);
     this.#endToEnd.add((sentUs - captureUs) / 1000, nowMs);
+  }
+
+  /** The card gave the last sample of a frame so late: a part of `capture_wait`. */
+  addCard(lateUs: number, nowMs: number): void {
+    this.#card.add(lateUs / 1000, nowMs);
+  }
+
+  /** What a card keeps to itself before it gives it. */
+  cardMs(nowMs: number): number {
+    return this.#card.figures(nowMs).meanMs;
   }
 
   /** A packet was sent that had waited for its client. */

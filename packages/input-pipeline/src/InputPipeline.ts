@@ -203,6 +203,7 @@ export class InputPipeline implements Pipeline {
     this.#sinks.send(packet);
     packet.release();
     this.#latency.add(frame.timeUs, frame.frames, startUs, encodedUs, monotonicUs());
+    this.#latency.addCard(frame.lateUs, encodedUs / 1000);
   }
 
   /** @returns false, counted, where the codec refused the frame. */
@@ -331,13 +332,14 @@ export class InputPipeline implements Pipeline {
       shape.bufferMs = Math.max(bufferMs ?? shape.bufferMs, 2 * shape.periodMs);
       this.#device.reopen();
     }
-    return this.#tuning();
+    return this.#tuning(monotonicUs());
   }
 
-  #tuning(): PipelineTuning {
+  #tuning(nowUs: number): PipelineTuning {
     const { bufferMs, periodMs } = this.#shape;
     const { complexity } = this.#encoder;
-    return { targetMs: null, spareMs: null, beyondMs: null, bufferMs, periodMs, complexity };
+    const beyondMs = this.#latency.cardMs(nowUs / 1000);
+    return { targetMs: null, spareMs: null, beyondMs, bufferMs, periodMs, complexity };
   }
 
   /** @param lastProgressUs of the device, where it is open. */
@@ -380,7 +382,7 @@ export class InputPipeline implements Pipeline {
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
-      tuning: this.#tuning(),
+      tuning: this.#tuning(nowUs),
       clientFigures: this.#figures.list(),
     };
   }

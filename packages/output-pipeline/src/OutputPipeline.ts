@@ -23,7 +23,6 @@ import {
   version,
 } from '@kvm-audio/daemon';
 import {
-  type Margins,
   monotonicUs,
   type Negotiated,
   PcmPlayback,
@@ -53,16 +52,14 @@ import {
 import { ArrivalMeter } from './ArrivalMeter.js';
 import { Player, type PlayerCounters } from './Player.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
+import {
+  deviceBufferMs,
+  type PlaybackShape,
+  playbackMargins,
+  playbackOptions,
+} from './playbackOptions.js';
 
 const framesPerMs = mediaRate / 1000;
-/** Longest packet that is accepted: the longest Opus frame. */
-const packetMsMax = 60;
-/** PCM that the ring can hold at the longest packet. */
-const ringSlots = 16;
-/** The card's thread puts in silence when the device holds only so much. */
-const guardMs = 2;
-/** So much is left when a missing packet is given up: the time to conceal it. */
-const lowWaterMs = 4;
 /** A packet that comes with so much above the low water is just in time. */
 const scarceMs = 2;
 /** Without packets for so long the stream has ended, whatever its source says. */
@@ -100,23 +97,18 @@ export class OutputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #lastPacketUs = 0;
-  #targetMs: number;
-  #bufferMs: number;
-  #periodMs: number;
-  /** What a card's resampler holds cannot be played while a missing packet is made up. */
-  #heldFrames = 0;
+  readonly #shape: PlaybackShape;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
 
   constructor(context: PipelineContext) {
     const { config, log, fatal } = context;
-    const { output, realtime, codec } = config;
+    const { output, codec } = config;
     this.#context = context;
     this.#level = output.quality;
-    this.#targetMs = output.targetMs;
-    this.#bufferMs = output.bufferMs;
-    this.#periodMs = output.periodMs;
+    const { targetMs, bufferMs, periodMs } = output;
+    this.#shape = { targetMs, bufferMs, periodMs, heldFrames: 0 };
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       fd: listenFd,
@@ -137,22 +129,7 @@ export class OutputPipeline implements Pipeline {
       outputRate: mediaRate,
     });
     this.#device = new DeviceKeeper(
-      (events) =>
-        new PcmPlayback(
-          {
-            device: output.device,
-            rate: mediaRate,
-            channels: output.channels,
-            periodFrames: Math.round(this.#periodMs * framesPerMs),
-            bufferFrames: Math.round(this.#deviceBufferMs * framesPerMs),
-            slotFrames: 0,
-            slotFramesMax: packetMsMax * framesPerMs,
-            slotCount: ringSlots,
-            schedFifoPriority: realtime.fifoPriority,
-            ...this.#margins(0),
-          },
-          events,
-        ),
+      (events) => new PcmPlayback(playbackOptions(config, this.#shape), events),
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => this.#player?.onLowWater(monotonicUs()),
@@ -166,15 +143,6 @@ export class OutputPipeline implements Pipeline {
         fatal,
       },
     );
-  }
-
-  /** @param heldFrames of what is queued, what playing cannot go on with. */
-  #margins(heldFrames: number): Margins {
-    return {
-      guardFrames: guardMs * framesPerMs,
-      lowWaterFrames: lowWaterMs * framesPerMs + heldFrames,
-      startSilenceFrames: Math.round(this.#targetMs * framesPerMs),
-    };
   }
 
   async start(): Promise<void> {
@@ -254,8 +222,8 @@ export class OutputPipeline implements Pipeline {
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
-    this.#heldFrames = negotiated.heldFrames;
-    const margins = this.#margins(negotiated.heldFrames);
+    this.#shape.heldFrames = negotiated.heldFrames;
+    const margins = playbackMargins(this.#shape);
     device.setMargins(margins);
     this.#player = new Player(
       {
@@ -276,25 +244,21 @@ export class OutputPipeline implements Pipeline {
     );
   }
 
-  /** The margin and the longest packet fit into the device. */
-  get #deviceBufferMs(): number {
-    return Math.max(this.#bufferMs, this.#targetMs + packetMsMax);
-  }
-
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
   tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
-    const deviceBufferMs = this.#deviceBufferMs;
+    const shape = this.#shape;
+    const fittingMs = deviceBufferMs(shape);
     if (targetMs !== undefined) {
-      this.#targetMs = targetMs;
+      shape.targetMs = targetMs;
       this.#latency.forgetMargin();
-      const margins = this.#margins(this.#heldFrames);
+      const margins = playbackMargins(shape);
       this.#player?.setTarget(margins.startSilenceFrames);
       this.#device.device?.setMargins(margins);
     }
-    this.#bufferMs = bufferMs ?? this.#bufferMs;
-    this.#periodMs = periodMs ?? this.#periodMs;
+    shape.bufferMs = bufferMs ?? shape.bufferMs;
+    shape.periodMs = periodMs ?? shape.periodMs;
     const reshaped = bufferMs !== undefined || periodMs !== undefined;
-    if (reshaped || this.#deviceBufferMs > deviceBufferMs) this.#device.reopen();
+    if (reshaped || deviceBufferMs(shape) > fittingMs) this.#device.reopen();
     return this.#tuning(monotonicUs());
   }
 
@@ -303,14 +267,14 @@ export class OutputPipeline implements Pipeline {
   }
 
   #tuning(nowUs: number): PipelineTuning {
-    const neededMs = this.#margins(this.#heldFrames).lowWaterFrames / framesPerMs + scarceMs;
+    const neededMs = playbackMargins(this.#shape).lowWaterFrames / framesPerMs + scarceMs;
     const spareMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
     return {
-      targetMs: this.#targetMs,
+      targetMs: this.#shape.targetMs,
       spareMs: Math.max(0, spareMs),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
-      bufferMs: this.#deviceBufferMs,
-      periodMs: this.#periodMs,
+      bufferMs: deviceBufferMs(this.#shape),
+      periodMs: this.#shape.periodMs,
       complexity: null,
     };
   }

@@ -49,8 +49,8 @@ export type PipelineTuning = {
   targetMs: number | null;
   /** Output: what of that hardly a packet of the last 5 to 10 s has needed; nil of an input. */
   spareMs: number | null;
-  /** Output: what the card holds beyond its buffer; nil of an input. */
-  beyondMs: number | null;
+  /** Output: what the card holds beyond its buffer. Input: how late it gives what it captured. */
+  beyondMs: number;
   /** As the card is asked for, the next time that it is opened at the latest. */
   bufferMs: number;
   periodMs: number;

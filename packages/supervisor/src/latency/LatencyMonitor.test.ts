@@ -34,7 +34,7 @@ class FakePipeline implements LatencySubject {
     this.tuning = {
       targetMs: null,
       spareMs: null,
-      beyondMs: null,
+      beyondMs: 0,
       bufferMs: 100,
       periodMs: 5,
       complexity: null,

@@ -15,7 +15,7 @@ const outputTuning: PipelineTuning = {
 const inputTuning: PipelineTuning = {
   targetMs: null,
   spareMs: null,
-  beyondMs: null,
+  beyondMs: 0,
   bufferMs: 100,
   periodMs: 10,
   complexity: 10,
@@ -35,8 +35,12 @@ const late: Observation = {
 };
 const wide = { ...late, tuning: { ...outputTuning, targetMs: 150, spareMs: 120 } };
 const backlogged = { ...late, stagesMs: { queue: 55, device: 16 } };
-const slow = { ...late, tuning: inputTuning, stagesMs: { capture_wait: 50, encode: 6 } };
-const coarse = { ...late, tuning: inputTuning, stagesMs: { capture_wait: 12, encode: 1 } };
+const slow = { ...late, tuning: inputTuning, stagesMs: { capture_wait: 1, encode: 6 } };
+const coarse = {
+  ...late,
+  tuning: { ...inputTuning, beyondMs: 12 },
+  stagesMs: { capture_wait: 13, encode: 1 },
+};
 const beyond = { ...late, tuning: { ...outputTuning, beyondMs: 40 } };
 
 describe('a direction that is late', () => {
@@ -71,6 +75,11 @@ describe('a direction that is late', () => {
       { change: { complexity: 5 } },
     ],
     [
+      'has less complexity where frames wait for the process',
+      { ...slow, stagesMs: { capture_wait: 5, encode: 0.5 } },
+      { change: { complexity: 5 } },
+    ],
+    [
       'has none to take where there is none',
       { ...slow, tuning: { ...inputTuning, complexity: 0 }, stagesMs: { encode: 6 } },
       undefined,
@@ -85,7 +94,7 @@ describe('a direction that is late', () => {
       coarse,
       { change: { periodMs: 5 }, undo: { periodMs: 10 } },
     ],
-    ['keeps a short period', { ...coarse, tuning: { ...inputTuning, periodMs: 2.5 } }, undefined],
+    ['keeps a short period', { ...coarse, tuning: { ...coarse.tuning, periodMs: 2.5 } }, undefined],
     [
       'has a smaller buffer where the card holds more',
       beyond,

@@ -53,15 +53,16 @@ const spareMsMin = 5;
 const targetMsMin = 6;
 /** So much over the target is no jitter. */
 const backlogMs = 60;
-/** An encoder that takes more of a frame's time lacks CPU; so does a process with more of a core. */
-const encodeShareMax = 0.25;
+/**
+ * A process that takes more of a frame's time to come to it and to encode it lacks CPU; so does
+ * one that has more of a core.
+ */
+const frameShareMax = 0.25;
 const cpuPercentMax = 60;
-/** A frame that waits longer than this for an encoder that is idle waits for its card. */
-const captureWaitMsMax = 10;
-const periodMsMin = 2.5;
-/** What a card holds beyond its buffer depends on the buffer's size. */
+/** More than this is the card's own: what it holds, or gives late, goes with buffer and period. */
 const beyondMsMax = 10;
 const bufferMsMin = 20;
+const periodMsMin = 2.5;
 /** A step that was taken back is not tried again for so many settling times. */
 const barredSettles = 20;
 /** Complexity is given back after so many settling times of calm. */
@@ -191,23 +192,24 @@ const round = (ms: number): number => Math.round(10 * ms) / 10;
 /** Audio that waits, and is no margin. */
 function backlog({ stagesMs, tuning }: Observation): Found | undefined {
   if (tuning.targetMs === null) return undefined;
-  const waitingMs = (stagesMs.queue ?? 0) + (stagesMs.device ?? 0) - (tuning.beyondMs ?? 0);
+  const waitingMs = (stagesMs.queue ?? 0) + (stagesMs.device ?? 0) - tuning.beyondMs;
   if (waitingMs < tuning.targetMs + backlogMs) return undefined;
   const reason = `backlog: ${round(waitingMs)} ms wait for a target of ${round(tuning.targetMs)} ms`;
   return { step: { cause: 'backlog', change: null, undo: null }, reason };
 }
 
 function lackOfCpu({ stagesMs, tuning, frameMs, cpuPercent }: Observation): Found | undefined {
-  const { complexity } = tuning;
+  const { complexity, beyondMs } = tuning;
   if (complexity === null || complexity === 0) return undefined;
-  const encodeMs = stagesMs.encode ?? 0;
+  const waitMs = Math.max(0, (stagesMs.capture_wait ?? 0) - beyondMs);
+  const takenMs = waitMs + (stagesMs.encode ?? 0);
   const busy = cpuPercent !== null && cpuPercent > cpuPercentMax;
-  if (encodeMs <= encodeShareMax * frameMs && !busy) return undefined;
+  if (takenMs <= frameShareMax * frameMs && !busy) return undefined;
   const lower = Math.floor(complexity / 2);
   const cpu = cpuPercent === null ? '' : `, ${round(cpuPercent)} % CPU`;
   return {
     step: { cause: 'cpu', change: { complexity: lower }, undo: { complexity } },
-    reason: `cpu: encoding takes ${round(encodeMs)} of ${frameMs} ms${cpu}: complexity ${lower}`,
+    reason: `cpu: a frame of ${frameMs} ms takes ${round(takenMs)} ms${cpu}: complexity ${lower}`,
   };
 }
 
@@ -222,21 +224,21 @@ function margin({ tuning, jitterMs }: Observation, jitterMsMax: number): Found |
   };
 }
 
-function buffer({ tuning, stagesMs }: Observation): Found | undefined {
+function buffer({ tuning }: Observation): Found | undefined {
   const { beyondMs, bufferMs, periodMs, targetMs } = tuning;
-  if (targetMs !== null) {
-    const less = Math.max(bufferMsMin, 2 * periodMs, bufferMs / 2);
-    if ((beyondMs ?? 0) <= beyondMsMax || less >= bufferMs) return undefined;
+  if (beyondMs <= beyondMsMax) return undefined;
+  if (targetMs === null) {
+    const less = Math.max(periodMsMin, periodMs / 2);
+    if (less >= periodMs) return undefined;
     return {
-      step: { cause: 'buffer', change: { bufferMs: less }, undo: { bufferMs } },
-      reason: `buffer: the card holds ${round(beyondMs ?? 0)} ms more: buffer ${round(less)} ms`,
+      step: { cause: 'buffer', change: { periodMs: less }, undo: { periodMs } },
+      reason: `buffer: the card gives sound ${round(beyondMs)} ms late: period ${round(less)} ms`,
     };
   }
-  const waitMs = stagesMs.capture_wait ?? 0;
-  const less = Math.max(periodMsMin, periodMs / 2);
-  if (waitMs <= captureWaitMsMax || less >= periodMs) return undefined;
+  const less = Math.max(bufferMsMin, 2 * periodMs, bufferMs / 2);
+  if (less >= bufferMs) return undefined;
   return {
-    step: { cause: 'buffer', change: { periodMs: less }, undo: { periodMs } },
-    reason: `buffer: frames wait ${round(waitMs)} ms at the card: period ${round(less)} ms`,
+    step: { cause: 'buffer', change: { bufferMs: less }, undo: { bufferMs } },
+    reason: `buffer: the card holds ${round(beyondMs)} ms more: buffer ${round(less)} ms`,
   };
 }

@@ -1,0 +1,190 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AudioPacket,
+  copyPacket,
+  type DaemonStatus,
+  Listener,
+  type PipelineStatus,
+  socketPath,
+  Talker,
+} from '@kvm-audio/client';
+import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
+import { CpuThief } from '../helpers/CpuThief.js';
+import { playOn } from '../helpers/PcmRecording.js';
+import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
+import type { TestProcess } from '../helpers/TestProcess.js';
+import { waitFor } from '../helpers/waitFor.js';
+
+/** Looked at each second, so that a test need not wait for long. */
+const quick = { checkMs: 1_000, settleMs: 3_000 };
+
+let daemon: TestDaemon;
+let bridge: HeldBridge | undefined;
+let thief: CpuThief | undefined;
+let player: TestProcess | undefined;
+
+/** A bridge in this process that passes packets on in bursts. */
+class HeldBridge {
+  /** Packets that are held until there are so many. */
+  burst = 1;
+  readonly #held: AudioPacket[] = [];
+  readonly #listener: Listener;
+  readonly #talker: Talker;
+
+  constructor(runtimeFolder: string) {
+    const client = 'held bridge';
+    this.#listener = new Listener({ path: socketPath(runtimeFolder, 'input'), client });
+    this.#talker = new Talker({ path: socketPath(runtimeFolder, 'output'), client });
+    this.#listener.on('packet', (packet) => {
+      this.#held.push(copyPacket(packet));
+      if (this.#held.length < this.burst) return;
+      for (const held of this.#held.splice(0)) this.#talker.send(held);
+    });
+  }
+
+  close(): void {
+    this.#listener.close();
+    this.#talker.close();
+  }
+}
+
+async function start(config: ConfigChanges): Promise<void> {
+  daemon = await TestDaemon.start({ config });
+}
+
+afterEach(async () => {
+  await thief?.stop();
+  bridge?.close();
+  await player?.stop('SIGKILL');
+  thief = bridge = player = undefined;
+  await daemon?.stop();
+});
+
+/** The mean of the time between two looks, as the pipeline itself counts it. */
+function meanBetween(before: PipelineStatus, now: PipelineStatus): number {
+  const [a, b] = [before.stream!.latency, now.stream!.latency];
+  return (b.totalMs - a.totalMs) / (b.totalCount - a.totalCount);
+}
+
+/** Of the next packets of the output: a second of them, at the least. */
+async function outputMeanMs(): Promise<number> {
+  const { output: before } = await daemon.status();
+  const wanted = before.stream!.latency.totalCount + 50;
+  const isMeasured = ({ output }: DaemonStatus) => output.stream!.latency.totalCount >= wanted;
+  const { output } = await daemon.waitForStatus('more packets', isMeasured);
+  return meanBetween(before, output);
+}
+
+const stepsOf = ({ output }: DaemonStatus) => output.optimiser.steps;
+
+describe('an output that is configured with much more margin than it needs', () => {
+  const config = { output: { targetMs: 150, bufferMs: 400 }, latency: quick };
+
+  it('has less, and sounds sooner by that', async () => {
+    await start(config);
+    await daemon.bridge();
+    expect((await daemon.status()).output.stream?.tuning.targetMs).toBeGreaterThan(100);
+    const { output } = await daemon.waitForStatus('step', (now) => stepsOf(now).margin > 0);
+    expect(output.optimiser.last).toMatch(/^margin: /);
+    await daemon.waitForStatus(
+      'smaller margin',
+      (now) => (now.output.stream?.tuning.targetMs ?? 150) < 100,
+    );
+    expect(daemon.log).toContain('latency: margin');
+    await waitFor('sooner sound', async () => (await outputMeanMs()) < 120);
+  });
+
+  it('has it back where packets come too late for less', async () => {
+    await start({ ...config, latency: { ...quick, settleMs: 8_000 } });
+    bridge = new HeldBridge(daemon.runtimeFolder);
+    await daemon.waitForStatus('step', (now) => stepsOf(now).margin > 0);
+    bridge.burst = 6;
+    const { output } = await daemon.waitForStatus(
+      'step that is taken back',
+      (now) => now.output.optimiser.undone > 0 && now.output.stream?.tuning.targetMs === 150,
+    );
+    expect(output.optimiser.last).toMatch(/taken back, underruns rose/);
+  });
+});
+
+it('a margin that a burst of jitter has left is cut again', async () => {
+  await start({ latency: { ...quick, targetMs: 25, jitterMs: 1_000 } });
+  bridge = new HeldBridge(daemon.runtimeFolder);
+  await daemon.waitForStatus(
+    'sound on the output',
+    ({ output }) => (output.stream?.latency.totalCount ?? 0) > 200,
+  );
+  const before = await outputMeanMs();
+  bridge.burst = 3;
+  await daemon.waitForStatus(
+    'larger margin',
+    ({ output }) => (output.stream?.insertedMs ?? 0) >= 10,
+  );
+  const raised = await outputMeanMs();
+  expect(raised).toBeGreaterThan(before + 5);
+  bridge.burst = 1;
+  const wanted = (before + raised) / 2;
+  await waitFor('cut', async () => (await outputMeanMs()) < wanted, 60_000);
+});
+
+it('an input that lacks CPU has less complexity, and encodes faster by that', async () => {
+  await start({
+    input: { profile: 'program', keepOpen: true },
+    codec: { complexity: 10 },
+    // Late is what has a frame: that there is something to do shows the cause alone.
+    latency: { ...quick, targetMs: 10, tolerance: 1, maxMs: 10, settleMs: 600_000 },
+  });
+  const track = join(daemon.folder, 'programme.raw');
+  const programme = Buffer.from(makeProgramme().buffer);
+  writeFileSync(track, Buffer.concat(Array(20).fill(programme)));
+  player = playOn(daemon.inputCard, track);
+  const encodeMs = ({ input }: DaemonStatus): number => input.stream?.stages.encode?.p50Ms ?? 0;
+  const busy = await daemon.waitForStatus(
+    'encoding of the programme',
+    (now) => (now.input.stream?.stages.encode?.totalCount ?? 0) > 300 && encodeMs(now) > 0.2,
+  );
+  expect(busy.input.stream?.tuning.complexity).toBe(10);
+  thief = new CpuThief(busy.input.pid!, { stoppedMs: 6, runningUs: 300 });
+  const { input } = await daemon.waitForStatus(
+    'step',
+    (now) => (now.input.stream?.tuning.complexity ?? 10) < 10,
+  );
+  expect(input.optimiser.steps.cpu).toBe(1);
+  expect(input.stream?.tuning.complexity).toBe(5);
+  await thief.stop();
+  thief = undefined;
+  await daemon.waitForStatus('faster encoding', (now) => encodeMs(now) < 0.8 * encodeMs(busy));
+});
+
+it('an input card that is late has a shorter period, which is taken back if of no use', async () => {
+  await start({
+    input: { keepOpen: true },
+    codec: { complexity: 0 },
+    latency: { ...quick, targetMs: 10, tolerance: 1, maxMs: 10 },
+  });
+  const { input } = await daemon.waitForStatus(
+    'capture',
+    (now) => (now.input.stream?.framesReceived ?? 0) > 50,
+  );
+  expect(input.stream?.tuning.periodMs).toBe(5);
+  // The thread that reads the card comes late: to the pipeline that is the card.
+  thief = new CpuThief(input.pid!, { stoppedMs: 45, runningUs: 3_000 });
+  await daemon.waitForStatus('shorter period', (now) => now.input.stream?.tuning.periodMs === 2.5);
+  const changed = await daemon.waitForStatus(
+    'old period',
+    (now) => now.input.optimiser.undone > 0 && now.input.stream?.tuning.periodMs === 5,
+  );
+  expect(changed.input.optimiser.steps.buffer).toBeGreaterThan(0);
+  await thief.stop();
+  thief = undefined;
+  const { framesReceived } = changed.input.stream!;
+  await daemon.waitForStatus(
+    'capture that goes on',
+    (now) => (now.input.stream?.framesReceived ?? 0) > framesReceived + 100,
+  );
+  expect((await daemon.status()).input).toMatchObject({
+    restarts: 0,
+    stream: { state: 'running' },
+  });
+});
