@@ -6,7 +6,6 @@ import { PcmRecording } from '../helpers/PcmRecording.js';
 import type { TestDaemon } from '../helpers/TestDaemon.js';
 import { waitFor } from '../helpers/waitFor.js';
 import { cardTime, monotonicMs } from './cardTime.js';
-import { rate } from './chirps.js';
 import { FedDaemon } from './FedDaemon.js';
 import { silences } from './silences.js';
 
@@ -36,6 +35,8 @@ const steadyMs = 1_500;
 const connectEveryMs = 50;
 const replugWaitMs = 10_000;
 const silentFramesMin = 2;
+/** The margin that a stream begins with: `output.targetMs` by default. */
+const startSilenceFrames = 480;
 
 /** Unplugs and replugs each card, then kills each pipeline with -9, in several daemons in turn. */
 export async function measureRecovery(plan: RecoveryPlan): Promise<Recovery[]> {
@@ -74,20 +75,24 @@ async function replugAll(
   return { what: 'replug', direction, goneSeconds, backMs, connects: 0, refused: 0 };
 }
 
-/** From the replug until sound comes out of the card. */
+/**
+ * From the replug until sound comes out of the card. Where the recorder came later than the sound,
+ * it is where the stream began on the card, and the silence that it begins with.
+ */
 async function outputIsBackMs({ daemon }: FedDaemon): Promise<number> {
   const atMs = monotonicMs();
   await daemon.outputCard.control('replug');
-  // Its first samples may come before the recorder does: then it says when the recorder came.
   const recording = await PcmRecording.start(daemon.outputCard, join(daemon.folder, 'back.raw'));
   try {
     await waitForState(daemon, 'output');
     await pause(steadyMs);
     const status = await daemon.outputCard.status();
     const pcm = await recording.stop();
-    const [first] = silences(pcm, 0, rate, silentFramesMin);
-    const heardFrom = first?.from === 0 ? first.until : 0;
-    return cardTime(status).msAt(recording.startFrames + heardFrom) - atMs;
+    const [first] = silences(pcm, 0, pcm.length / 2, silentFramesMin);
+    const { startFrames } = recording;
+    const began = status.playback.start + startSilenceFrames;
+    const heard = first?.from === 0 ? startFrames + first.until : Math.min(startFrames, began);
+    return cardTime(status).msAt(heard) - atMs;
   } finally {
     await recording.abandon();
   }
