@@ -72,6 +72,11 @@ bench-peers: build ## GStreamer, ffmpeg and alsaloop beside it, installed throug
 	  gstreamer1.0-plugins-good ffmpeg alsa-utils
 	test/bench/run.sh --parts latency --levels medium,ultra $(ARGS)
 
+.PHONY: jitter
+jitter: build ## the playout target in virtual time: delay and loss of each trace, as a table
+	@node_modules/.bin/tsc -p test/simulation
+	@node dist/simulation/test/simulation/main.js
+
 .PHONY: fuzz
 fuzz: build ## a million messages, good and bad, to a running daemon: [MESSAGES=n] [SEED=n]
 	test/fuzz/run.sh $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))

@@ -2,14 +2,12 @@
 export const silence = -(2 ** 31);
 
 type Slot = { pcm: Int16Array; offsetFrames: number; frames: number };
-type Options = {
+type Margins = { guardFrames: number; lowWaterFrames: number; startSilenceFrames: number };
+type Options = Margins & {
   slots: number;
   slotFramesMax: number;
   channels: number;
   bufferFrames: number;
-  guardFrames: number;
-  lowWaterFrames: number;
-  startSilenceFrames: number;
   framesMax?: number;
 };
 
@@ -27,6 +25,7 @@ export class SimulatedCard {
   /** It takes nothing: a host that does not listen. */
   idle = false;
   readonly #options: Options;
+  #margins: Margins;
   readonly #free: Slot[];
   readonly #ring: Slot[] = [];
   /** Everything that went into the device, a first channel's sample or `silence` a frame. */
@@ -45,6 +44,7 @@ export class SimulatedCard {
 
   constructor(options: Options) {
     this.#options = options;
+    this.#margins = options;
     this.#line = new Int32Array(options.framesMax ?? framesMax);
     this.#free = Array.from({ length: options.slots }, () => ({
       pcm: new Int16Array(options.slotFramesMax * options.channels),
@@ -72,7 +72,8 @@ export class SimulatedCard {
   }
 
   commit(slot: Slot): void {
-    const { slotFramesMax, startSilenceFrames } = this.#options;
+    const { slotFramesMax } = this.#options;
+    const { startSilenceFrames } = this.#margins;
     if (slot !== this.#free[0]) throw new Error('commit of a slot that is not the next one');
     if (slot.frames < 1 || slot.offsetFrames + slot.frames > slotFramesMax) {
       throw new RangeError(`${slot.offsetFrames} + ${slot.frames} frames in a slot`);
@@ -86,6 +87,10 @@ export class SimulatedCard {
     this.#write(startSilenceFrames);
   }
 
+  setMargins(margins: Margins): void {
+    this.#margins = margins;
+  }
+
   queuedFrames(): number {
     return this.#ring.reduce((sum, { frames }) => sum + frames, this.#written - this.#played);
   }
@@ -97,7 +102,7 @@ export class SimulatedCard {
   /** What it holds is thrown away, and that time stays silent. */
   xrun(): void {
     const thrownAway = this.#written - this.#played;
-    const silent = Math.max(this.#options.startSilenceFrames, thrownAway);
+    const silent = Math.max(this.#margins.startSilenceFrames, thrownAway);
     this.#written = this.#played;
     this.#write(silent);
     this.#silenceFrames += silent - thrownAway;
@@ -142,7 +147,7 @@ export class SimulatedCard {
     this.#played = Math.min(this.#played + played, this.#written);
     this.#feed();
     if (this.#ring.length === 0) this.#runDry();
-    if (!this.#told && this.queuedFrames() <= this.#options.lowWaterFrames) {
+    if (!this.#told && this.queuedFrames() <= this.#margins.lowWaterFrames) {
       this.#told = true;
       this.onLowWater();
     }
@@ -169,7 +174,7 @@ export class SimulatedCard {
       if (left === 0) this.#streaming = 0;
       return;
     }
-    const missing = this.#options.guardFrames + 1 - left;
+    const missing = this.#margins.guardFrames + 1 - left;
     if (missing <= 0) return;
     if (!this.#inGap) this.#underruns += 1;
     this.#inGap = true;

@@ -56,7 +56,8 @@ describe('a running daemon', () => {
     expect(lines[5]).toMatch(/^CPU %\s+(-|\d+\.\d)\s+(-|\d+\.\d)$/);
     expect(lines[6]).toMatch(/^MEMORY MiB\s+\d+\.\d\s+\d+\.\d$/);
     expect(lines[9]).toMatch(/^BITRATE\s+96 kbps\s+64 kbps$/);
-    expect(lines[11]).toMatch(/^CONCEALED ms\s+\d+\s+-$/);
+    expect(lines[11]).toMatch(/^MARGIN ms now\/goal\s+-\/20\s+-$/);
+    expect(lines[12]).toMatch(/^CONCEALED ms\s+\d+\s+-$/);
   });
 
   it('lists, tells and sets the quality levels', async () => {

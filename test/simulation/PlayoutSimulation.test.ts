@@ -10,9 +10,10 @@ describe('a simulated hour', () => {
     const simulation = new PlayoutSimulation({
       arrivals: trace({ seconds: 3_600, frameMs: 20, fate: steady }),
       seconds: 3_600,
+      targetMs: 10,
       onSecond: ({ fillMs }) => seconds.push(fillMs),
     }).run();
-    expect(simulation.delays.count).toBe(179_999);
+    expect(simulation.delays.count).toBe(179_998);
     expect(simulation.delays.meanMs).toBeCloseTo(20 + 10 + 1, 1);
     expect(simulation.delays.mostMs - simulation.delays.quantileMs(0.01)).toBeLessThan(0.2);
     expect(simulation.concealedPercent).toBe(0);
@@ -33,6 +34,7 @@ describe('a simulated hour', () => {
     const simulation = new PlayoutSimulation({
       arrivals: trace({ seconds: 3_600, frameMs: 20, fate: steady }),
       seconds: 3_600,
+      targetMs: 10,
       cardSkewPpm: 300,
       onSecond: note,
     }).run();

@@ -10,6 +10,7 @@ import { Resampler } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, noDrops } from '@kvm-audio/protocol';
 import { Player, type PlayerCounters } from '../../packages/output-pipeline/src/Player.js';
 import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
+import { PlayoutTarget } from '../../packages/output-pipeline/src/PlayoutTarget.js';
 import { receivedPacket } from '../helpers/receivedPacket.js';
 import { DelayStatistics } from './DelayStatistics.js';
 import { type PlaybackListener, SimulatedPlayback } from './SimulatedPlayback.js';
@@ -17,6 +18,8 @@ import { ToneDecoder } from './ToneDecoder.js';
 import type { Arrival } from './Trace.js';
 
 const framesPerMs = mediaRate / 1000;
+const packetMsMax = 60;
+const guardFrames = 2 * framesPerMs;
 const lookaheadSamples = 312;
 /** As the output pipeline does: without packets for so long the stream has ended. */
 const dryUs = 1_000_000;
@@ -26,8 +29,9 @@ export type PlayoutSimulationOptions = {
   arrivals: Iterable<Arrival>;
   seconds: number;
   cardSkewPpm?: number;
+  /** Fixes the margin; without it, it follows the jitter. */
   targetMs?: number;
-  lowWaterMs?: number;
+  targetMsMax?: number;
   bufferMs?: number;
   /** How late the event loop answers, each time anew. */
   loopLateMs?: () => number;
@@ -45,6 +49,8 @@ export type PlayoutSecond = {
   fillMs: number;
   fillMsLeast: number;
   fillMsMost: number;
+  /** The margin that is wanted at its end. */
+  goalMs: number;
   /** From the capture of a packet's last sample until it was heard, mean; NaN without packets. */
   delayMs: number;
 };
@@ -77,6 +83,7 @@ class Mean {
  */
 export class PlayoutSimulation {
   readonly card: SimulatedPlayback;
+  readonly target: PlayoutTarget;
   readonly player: Player;
   readonly jitter: JitterBuffer;
   readonly delays = new DelayStatistics();
@@ -105,21 +112,27 @@ export class PlayoutSimulation {
   /** The packet that was committed last: when it was captured, and when it will have been heard. */
   #capturedUs: number | undefined;
   #heardUs = 0;
+  readonly #unheard: { heardUs: number; capturedUs: number }[] = [];
+  #skips = 0;
+  #changing = false;
+  #changedFrames = 0;
   readonly #fill = new Mean();
   readonly #delay = new Mean();
   #second = 0;
 
   constructor(options: PlayoutSimulationOptions) {
-    const { targetMs = 10, lowWaterMs = 4, bufferMs = 100, cardSkewPpm = 0 } = options;
+    const { targetMs: fixedMs, targetMsMax: mostMs = 150, cardSkewPpm = 0 } = options;
+    const bufferMs = options.bufferMs ?? (fixedMs ?? mostMs) + packetMsMax;
     this.#options = options;
+    this.target = new PlayoutTarget({ fixedMs, mostMs });
     this.card = new SimulatedPlayback({
       slots: 16,
       slotFramesMax: 60 * framesPerMs,
       channels: 2,
       bufferFrames: bufferMs * framesPerMs,
-      guardFrames: 2 * framesPerMs,
-      lowWaterFrames: lowWaterMs * framesPerMs,
-      startSilenceFrames: targetMs * framesPerMs,
+      guardFrames,
+      lowWaterFrames: this.target.lowWaterFrames,
+      startSilenceFrames: this.target.goalFrames,
       stepFrames: framesPerMs,
     });
     this.card.skewPpm = cardSkewPpm;
@@ -139,8 +152,8 @@ export class PlayoutSimulation {
       },
       {
         channels: 2,
-        targetFrames: targetMs * framesPerMs,
-        lowWaterFrames: lowWaterMs * framesPerMs,
+        target: this.target,
+        guardFrames,
         lookaheadSamples,
         clock: () => this.card.nowUs,
       },
@@ -152,6 +165,11 @@ export class PlayoutSimulation {
   get concealedPercent(): number {
     const frames = this.counters.concealedFrames + this.card.playout(this.card.nowUs).silenceFrames;
     return (100 * frames) / (this.#options.seconds * mediaRate);
+  }
+
+  /** How often sound was cut out or put in, a run of such wake-ups counted once. */
+  get skips(): number {
+    return this.#skips;
   }
 
   /** Runs to the end; asserts that no packet's memory was lost. */
@@ -172,6 +190,7 @@ export class PlayoutSimulation {
       if (this.#lowWater) this.player.onLowWater(this.card.nowUs);
       this.#lowWater = false;
       this.#noteDelay();
+      this.#noteSkips();
     }
     this.jitter.reset();
     this.#pool.assertAllHome();
@@ -181,11 +200,13 @@ export class PlayoutSimulation {
 
   #passTo(nowUs: number): void {
     this.card.advance(nowUs);
+    this.#noteHeard();
     while ((this.#second + 1) * 1e6 <= nowUs) this.#endSecond();
   }
 
-  #deliver({ packet }: Arrival): void {
+  #deliver({ packet, takesOver }: Arrival): void {
     const { nowUs } = this.card;
+    if (takesOver) this.player.end(nowUs);
     this.#lastPacketUs = nowUs;
     this.#resting = false;
     this.#fill.add(this.player.queuedMs(nowUs));
@@ -200,6 +221,7 @@ export class PlayoutSimulation {
       fillMs: this.#fill.take(),
       fillMsLeast,
       fillMsMost,
+      goalMs: this.target.goalFrames / framesPerMs,
       delayMs: this.#delay.take(),
     });
     this.#fill.least = Number.POSITIVE_INFINITY;
@@ -220,13 +242,38 @@ export class PlayoutSimulation {
       this.#capturedUs = capturedUs;
       this.#heardUs = this.card.playedOutUs;
     };
+    const stop = this.card.stop.bind(this.card);
+    this.card.stop = () => {
+      stop();
+      this.#unheard.length = 0;
+    };
+  }
+
+  /** What is thrown away before its time was heard by nobody. */
+  #noteHeard(): void {
+    for (
+      let one = this.#unheard[0];
+      one && one.heardUs <= this.card.nowUs;
+      one = this.#unheard[0]
+    ) {
+      const delayMs = (one.heardUs - one.capturedUs) / 1000;
+      this.delays.add(delayMs);
+      this.#delay.add(delayMs);
+      this.#unheard.shift();
+    }
+  }
+
+  #noteSkips(): void {
+    const { trimmedFrames, insertedFrames } = this.counters;
+    const changed = trimmedFrames + insertedFrames;
+    if (changed > this.#changedFrames && !this.#changing) this.#skips += 1;
+    this.#changing = changed > this.#changedFrames;
+    this.#changedFrames = changed;
   }
 
   #noteDelay(): void {
     if (this.#capturedUs === undefined) return;
-    const delayMs = (this.#heardUs - this.#capturedUs) / 1000;
-    this.delays.add(delayMs);
-    this.#delay.add(delayMs);
+    this.#unheard.push({ heardUs: this.#heardUs, capturedUs: this.#capturedUs });
     this.#capturedUs = undefined;
     this.#tone.capturedUs = undefined;
   }

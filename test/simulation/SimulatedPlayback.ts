@@ -1,17 +1,15 @@
 import type {
+  PcmMargins,
   PcmSink,
   PcmSlot,
   Playout,
-} from '../../packages/output-pipeline/src/PlayoutWriter.js';
+} from '../../packages/output-pipeline/src/PcmSink.js';
 
-export type SimulatedPlaybackOptions = {
+export type SimulatedPlaybackOptions = PcmMargins & {
   slots: number;
   slotFramesMax: number;
   channels: number;
   bufferFrames: number;
-  guardFrames: number;
-  lowWaterFrames: number;
-  startSilenceFrames: number;
   /** The card's position moves on by so much at once. */
   stepFrames: number;
 };
@@ -41,6 +39,7 @@ export class SimulatedPlayback implements PcmSink {
   listener: PlaybackListener | undefined;
   underruns = 0;
   readonly #options: SimulatedPlaybackOptions;
+  #margins: PcmMargins;
   readonly #free: PcmSlot[];
   readonly #ring: PcmSlot[] = [];
   #ringFrames = 0;
@@ -61,6 +60,7 @@ export class SimulatedPlayback implements PcmSink {
 
   constructor(options: SimulatedPlaybackOptions) {
     this.#options = options;
+    this.#margins = options;
     this.#free = Array.from({ length: options.slots }, () => ({
       pcm: new Int16Array(options.slotFramesMax * options.channels),
       offsetFrames: 0,
@@ -93,7 +93,7 @@ export class SimulatedPlayback implements PcmSink {
   /** When it will call onLowWater next, as things are. */
   get nextLowWaterUs(): number {
     if (!this.#streaming || this.#told) return Number.POSITIVE_INFINITY;
-    return this.#whenUnplayed(this.#options.lowWaterFrames);
+    return this.#whenUnplayed(this.#margins.lowWaterFrames);
   }
 
   acquire(): PcmSlot | undefined {
@@ -101,7 +101,7 @@ export class SimulatedPlayback implements PcmSink {
   }
 
   commit(slot: PcmSlot): void {
-    const { slotFramesMax, startSilenceFrames } = this.#options;
+    const { slotFramesMax } = this.#options;
     if (slot !== this.#free[0]) throw new Error('commit of a slot that is not the next one');
     if (slot.frames < 1 || slot.offsetFrames + slot.frames > slotFramesMax) {
       throw new RangeError(`${slot.offsetFrames} + ${slot.frames} frames in a slot`);
@@ -115,10 +115,14 @@ export class SimulatedPlayback implements PcmSink {
       this.#streaming = true;
       this.#anchorUs = this.#lastProgressUs = this.#nowUs;
       this.#anchorFrames = this.#writtenFrames = this.#playedFrames;
-      this.#silence(startSilenceFrames);
+      this.#silence(this.#margins.startSilenceFrames);
     }
     this.listener?.audio(slot);
     this.#feed();
+  }
+
+  setMargins(margins: PcmMargins): void {
+    this.#margins = margins;
   }
 
   endOfStream(): void {
@@ -187,7 +191,7 @@ export class SimulatedPlayback implements PcmSink {
 
   #whenDry(): number {
     if (this.#ring.length > 0) return Number.POSITIVE_INFINITY;
-    return this.#whenUnplayed(this.#options.guardFrames);
+    return this.#whenUnplayed(this.#margins.guardFrames);
   }
 
   #tellLowWater(): void {

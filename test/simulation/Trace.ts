@@ -30,7 +30,12 @@ export type TraceOptions = {
   fate: (packet: { index: number; atMs: number }) => PacketFate;
 };
 
-export type Arrival = { readonly atUs: number; readonly packet: AudioPacket };
+export type Arrival = {
+  readonly atUs: number;
+  readonly packet: AudioPacket;
+  /** Another source: the one before has ended. */
+  readonly takesOver?: boolean;
+};
 
 const seqCount = 2 ** 32;
 
@@ -49,6 +54,16 @@ export function* trace(options: TraceOptions): Generator<Arrival> {
     seq = (seq + 1) % seqCount;
   }
   yield* onTheWay;
+}
+
+/** One source, then another that takes over. */
+export function* followedBy(first: Iterable<Arrival>, then: Iterable<Arrival>): Generator<Arrival> {
+  yield* first;
+  let takesOver = true;
+  for (const arrival of then) {
+    yield { ...arrival, takesOver };
+    takesOver = false;
+  }
 }
 
 function packetOf(

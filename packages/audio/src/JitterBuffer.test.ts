@@ -11,6 +11,7 @@ const limits: JitterBufferLimits = {
   capacityMs: 200,
   packetsMax: 12,
   concealMsMax: 100,
+  comfortMsMax: 300,
   lateMsMax: 100,
 };
 
@@ -43,7 +44,7 @@ class Bench {
       mediaTime: seq * frames,
       captureTimeUs: undefined,
       flags: 0,
-      payload: Uint8Array.of(seq & 0xff, 0xaa),
+      payload: Uint8Array.of(seq & 0xff, 0xaa, 0xbb),
       ...changed,
     };
     return this.buffer.insert(receivedPacket(packet), frames, nowMs);
@@ -297,6 +298,41 @@ describe('a missing packet', () => {
   });
 });
 
+describe('a pause that the source has announced', () => {
+  const announced: [string, Partial<AudioPacket>][] = [
+    ['by the flag', { flags: packetFlags.dtx }],
+    ['by a packet of two bytes', { payload: Uint8Array.of(0, 0) }],
+  ];
+
+  function paused(changed: Partial<AudioPacket>): Bench {
+    const bench = new Bench();
+    bench.insert(0, changed);
+    bench.steps();
+    return bench;
+  }
+
+  test.each(announced)('%s is filled with comfort noise, not with concealment', (_, changed) => {
+    const bench = paused(changed);
+    expect(bench.buffer.next(true)).toMatchObject({ action: 'conceal', comfort: true });
+  });
+
+  test('is filled for longer than a loss, and not for ever', () => {
+    const said = paused({ flags: packetFlags.dtx }).steps(true);
+    expect(said.reduce((sum, { frames }) => sum + frames, 0)).toBe(limits.comfortMsMax * ms);
+  });
+
+  test('ends with the next packet, on the same timeline', () => {
+    const bench = paused({ flags: packetFlags.dtx });
+    for (let i = 0; i < 40; i++) bench.step(true);
+    bench.insert(1, { mediaTime: frame + 205 * ms });
+    expect(bench.step().action).toBe('wait');
+    expect(bench.step(true)).toEqual(conceal(5 * ms));
+    expect(bench.step(true)).toEqual(decode(1));
+    expect(bench.step(true)).toEqual(conceal(5 * ms));
+    expect(bench.buffer.next(true).comfort).toBe(false);
+  });
+});
+
 describe('a jump of media time', () => {
   test('without a missing packet is taken at once', () => {
     const bench = new Bench().started();
@@ -340,6 +376,13 @@ describe('a jump of media time', () => {
     expect(moved(1_006, 100)).toBeUndefined();
     expect(moved(1_007, 120)).toBeUndefined();
     expect(bench.steps()).toEqual([decode(1_006, 0, true), decode(1_007)]);
+  });
+
+  test('is not seen in a backlog that comes bit by bit', () => {
+    const bench = new Bench().started();
+    bench.buffer.skip(1_000 * ms);
+    const backlog = Array.from({ length: 45 }, (_, i) => bench.insert(1 + i, {}, frame, i * 4));
+    expect(backlog).toEqual(Array(45).fill('late_packet'));
   });
 
   test('is not seen in late packets with good ones among them', () => {

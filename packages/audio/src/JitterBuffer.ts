@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { type DropPlace, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { isDtx } from './codec/opusPacket.js';
 import type { FramePool } from './FramePool.js';
 import type { PacketSlot } from './PacketSlot.js';
 
@@ -10,6 +11,8 @@ export type JitterBufferLimits = {
   packetsMax: number;
   /** Longest gap that is filled with made-up audio; a longer one is skipped. */
   concealMsMax: number;
+  /** A source that has said that it pauses gets comfort noise for so long, then silence. */
+  comfortMsMax: number;
   /** A source that is late for so long without a pause has moved its clock: it is followed. */
   lateMsMax: number;
 };
@@ -18,6 +21,7 @@ export const jitterBufferLimits: JitterBufferLimits = {
   capacityMs: 200,
   packetsMax: 80,
   concealMsMax: 100,
+  comfortMsMax: 1_000,
   lateMsMax: 100,
 };
 
@@ -35,6 +39,8 @@ export type PlayoutStep = {
   trimFrames: number;
   /** decode: the packet begins a new timeline; nothing before it connects to it. */
   restart: boolean;
+  /** conceal: nothing was lost, the source pauses (DTX). */
+  comfort: boolean;
 };
 
 const framesPerMs = mediaRate / 1000;
@@ -42,6 +48,8 @@ const framesPerMs = mediaRate / 1000;
 const opusQuantumFrames = 2.5 * framesPerMs;
 /** Audio is made up in pieces of so much, so that a packet that is a little late loses little. */
 const concealStepFrames = 5 * framesPerMs;
+/** Packets whose lateness falls by so much were held up, and catch up. */
+const catchUpMs = 10;
 
 /**
  * Puts packets in order and says what is to be played next. It runs on one timeline, media time:
@@ -59,6 +67,7 @@ export class JitterBuffer {
     frames: 0,
     trimFrames: 0,
     restart: false,
+    comfort: false,
   };
   /** In order of media time; at most `packetsMax`. */
   readonly #queue: PacketSlot[] = [];
@@ -67,7 +76,11 @@ export class JitterBuffer {
   #lastSeq = 0;
   #concealedRun = 0;
   #lateSinceMs: number | undefined;
+  /** Arrival less media time of the packet that came at #lateSinceMs. */
+  #lateTransitMs = 0;
   #restart = true;
+  /** The source said last that it pauses. */
+  #pauses = false;
 
   constructor(pool: FramePool<PacketSlot>, limits: JitterBufferLimits = jitterBufferLimits) {
     this.#pool = pool;
@@ -120,7 +133,7 @@ export class JitterBuffer {
     if (!head) return urgent ? this.#concealEmpty() : this.#say('wait', 0);
     this.#playTime ??= head.mediaTime;
     const gap = head.mediaTime - this.#playTime;
-    if (this.#restart || gap <= 0 || !this.#isLoss(head, gap)) return this.#takeHead(head);
+    if (this.#restart || gap <= 0 || !this.#isFilled(head, gap)) return this.#takeHead(head);
     if (!urgent) return this.#say('wait', 0);
     return this.#fillGap(head, gap);
   }
@@ -139,6 +152,7 @@ export class JitterBuffer {
     this.#restart = true;
     this.#concealedRun = 0;
     this.#lateSinceMs = undefined;
+    this.#pauses = false;
   }
 
   /** Late for a moment is dropped; late for long, or by announcement, is a new timeline. */
@@ -152,7 +166,11 @@ export class JitterBuffer {
       this.#lateSinceMs = undefined;
       return false;
     }
-    this.#lateSinceMs ??= nowMs;
+    const transitMs = nowMs - packet.mediaTime / framesPerMs;
+    if (this.#lateSinceMs === undefined || transitMs < this.#lateTransitMs - catchUpMs) {
+      this.#lateSinceMs = nowMs;
+      this.#lateTransitMs = transitMs;
+    }
     if (nowMs - this.#lateSinceMs < this.#limits.lateMsMax) return true;
     this.reset();
     return false;
@@ -182,10 +200,10 @@ export class JitterBuffer {
     return slot;
   }
 
-  /** A gap is a loss when packets are missing in it and it is short enough to be filled. */
-  #isLoss(head: PacketSlot, gap: number): boolean {
+  /** A gap is filled when packets are missing in it, or a pause was announced, and it is short. */
+  #isFilled(head: PacketSlot, gap: number): boolean {
     if (head.flags & packetFlags.discontinuity) return false;
-    if (head.seq === (this.#lastSeq + 1) >>> 0) return false;
+    if (head.seq === (this.#lastSeq + 1) >>> 0 && !this.#pauses) return false;
     return gap <= this.#limits.concealMsMax * framesPerMs;
   }
 
@@ -203,33 +221,40 @@ export class JitterBuffer {
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
     this.#playTime = step.restart ? end : Math.max(playTime, end);
     this.#lastSeq = head.seq;
+    this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payload.length);
     this.#concealedRun = 0;
     this.#restart = false;
     return step;
   }
 
   #fillGap(head: PacketSlot, gap: number): PlayoutStep {
-    if (gap <= head.frames) {
+    if (gap <= head.frames && !this.#pauses) {
       const step = this.#say('fec', head.frames);
       step.packet = head;
       step.trimFrames = head.frames - gap;
       this.#playTime = head.mediaTime;
       return step;
     }
-    const missing = Math.ceil((gap - head.frames) / opusQuantumFrames) * opusQuantumFrames;
-    const frames = Math.min(missing, concealStepFrames);
-    this.#playTime = (this.#playTime ?? 0) + frames;
-    return this.#say('conceal', frames);
+    const made = this.#pauses ? gap : gap - head.frames;
+    const missing = Math.ceil(made / opusQuantumFrames) * opusQuantumFrames;
+    return this.#conceal(Math.min(missing, concealStepFrames));
   }
 
   #concealEmpty(): PlayoutStep {
-    const most = this.#limits.concealMsMax * framesPerMs;
+    const { concealMsMax, comfortMsMax } = this.#limits;
+    const most = (this.#pauses ? comfortMsMax : concealMsMax) * framesPerMs;
     if (this.#playTime === undefined || this.#restart || this.#concealedRun >= most) {
       return this.#say('wait', 0);
     }
     this.#concealedRun += concealStepFrames;
-    this.#playTime += concealStepFrames;
-    return this.#say('conceal', concealStepFrames);
+    return this.#conceal(concealStepFrames);
+  }
+
+  #conceal(frames: number): PlayoutStep {
+    this.#playTime = (this.#playTime ?? 0) + frames;
+    const step = this.#say('conceal', frames);
+    step.comfort = this.#pauses;
+    return step;
   }
 
   #say(action: PlayoutStep['action'], frames: number): PlayoutStep {
@@ -239,6 +264,7 @@ export class JitterBuffer {
     step.packet = undefined;
     step.trimFrames = 0;
     step.restart = false;
+    step.comfort = false;
     return step;
   }
 }

@@ -41,6 +41,8 @@ const report: PipelineReport = {
   insertedMs: 12,
   driftPpm: 123.4,
   correctionPpm: 120,
+  targetMs: 9.5,
+  marginMs: 10.04,
   underruns: 3,
   callMs: 0,
   xruns: 2,
@@ -136,6 +138,7 @@ describe('the status', () => {
       ['LEVEL', 'medium', 'medium'],
       ['BITRATE', '96 kbps', '96 kbps'],
       ['LATENCY ms p50/p99', '36.5/38.3', '36.5/38.3'],
+      ['MARGIN ms now/goal', '10/9.5', '-'],
       ['CONCEALED ms', '25', '-'],
       ['TRIMMED ms', '5', '-'],
       ['INSERTED ms', '12', '-'],
@@ -160,7 +163,7 @@ describe('the status', () => {
       '-',
       '10',
       'medium',
-      ...Array(12).fill('-'),
+      ...Array(13).fill('-'),
     ]);
   });
 
@@ -174,7 +177,7 @@ describe('the status', () => {
       stream: null,
     } as const;
     const text = formatStatus(status({ stream: degraded }, dead));
-    expect(text.split('\n').slice(21)).toEqual([
+    expect(text.split('\n').slice(22)).toEqual([
       '',
       'output: no such device',
       'output: dropped at late_packet: 4',

@@ -96,6 +96,10 @@ function formatCard({ card }: PipelineReport): string {
   return card ? escapeControls(`${card.rate} Hz, ${card.channels} ch, ${card.format}`) : '-';
 }
 
+function formatMargin({ marginMs, targetMs }: PipelineReport): string {
+  return `${marginMs === null ? '-' : round(marginMs)}/${targetMs === null ? '-' : round(targetMs)}`;
+}
+
 /** The lines of the table: a name, and what it says of a pipeline. */
 const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[] = [
   ['PIPELINE', ({ direction }) => direction],
@@ -107,6 +111,7 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['LEVEL', ({ level }) => level],
   ['BITRATE', formatBitrate],
   ['LATENCY ms p50/p99', formatLatency],
+  ['MARGIN ms now/goal', (pipeline) => formatPlayed(pipeline, formatMargin)],
   ['CONCEALED ms', (pipeline) => formatPlayed(pipeline, ({ concealedMs }) => concealedMs)],
   ['TRIMMED ms', (pipeline) => formatPlayed(pipeline, ({ trimmedMs }) => trimmedMs)],
   ['INSERTED ms', (pipeline) => formatPlayed(pipeline, ({ insertedMs }) => insertedMs)],

@@ -377,6 +377,8 @@ export class InputPipeline implements Pipeline {
       insertedMs: 0,
       driftPpm: null,
       correctionPpm: 0,
+      targetMs: null,
+      marginMs: null,
       underruns: 0,
       callMs: Math.round(callMs(device, nowUs)),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),

@@ -4,48 +4,82 @@ import { MarginWatch } from './MarginWatch.js';
 const ms = mediaRate / 1000;
 const frameUs = 20_000;
 
+class Goal {
+  goalFrames = 10 * ms;
+  readonly lowWaterFrames = 4 * ms;
+  leastFrames = 5 * ms;
+  rebased = 0;
+
+  rebase(): void {
+    this.rebased += 1;
+  }
+}
+
+type Found = { marginMs: number; lateMs?: number };
+
 /** What is asked for while packets find these margins, one each 20 ms, in milliseconds. */
-function changes(margins: readonly number[], targetMs = 10): number[] {
-  const watch = new MarginWatch({ targetFrames: targetMs * ms, lowWaterFrames: 4 * ms });
-  return margins.map((margin, i) => watch.observe(margin * ms, i * frameUs) / ms);
+function changes(found: readonly Found[], goal = new Goal()): number[] {
+  const watch = new MarginWatch(goal);
+  return found.map(
+    ({ marginMs, lateMs = 0 }, i) => watch.observe(marginMs * ms, lateMs * ms, i * frameUs) / ms,
+  );
 }
 
 const none = (asked: number[]): boolean => asked.every((change) => change === 0);
-const packets = (count: number, marginMs: number): number[] => Array(count).fill(marginMs);
+const packets = (count: number, marginMs: number, lateMs = 0): Found[] =>
+  Array(count).fill({ marginMs, lateMs });
 
 describe('the margin', () => {
   test('that is as wanted, or near it, is left alone', () => {
     expect(none(changes(packets(500, 10)))).toBe(true);
-    expect(none(changes(packets(500, 6)))).toBe(true);
+    expect(none(changes(packets(500, 8)))).toBe(true);
     expect(none(changes([...packets(100, 10), ...packets(500, 14)]))).toBe(true);
   });
 
-  test('that is lost for good is asked for after 80 ms, whole', () => {
-    const asked = changes([...packets(50, 10), ...packets(5, -2)]);
+  test('of late packets says nothing, as long as punctual ones find what is wanted', () => {
+    const mixed = Array.from({ length: 500 }, (_, i) =>
+      i % 2 === 0 ? { marginMs: 5, lateMs: 5 } : { marginMs: 10 },
+    );
+    expect(none(changes(mixed))).toBe(true);
+  });
+
+  test('that is lost for good is asked for after 80 ms, whole, and is a new base', () => {
+    const goal = new Goal();
+    const asked = changes([...packets(50, 10), ...packets(5, -2, 12)], goal);
     expect(asked.slice(0, -1).every((change) => change === 0)).toBe(true);
     expect(asked.at(-1)).toBe(12);
+    expect(goal.rebased).toBe(1);
   });
 
   test('that a stall takes, and gives back in one burst, is not asked for', () => {
-    const watch = new MarginWatch({ targetFrames: 10 * ms, lowWaterFrames: 4 * ms });
-    const burst = Array.from({ length: 9 }, (_, i) => watch.observe((i * 20 - 170) * ms, 200_000));
+    const watch = new MarginWatch(new Goal());
+    const burst = Array.from({ length: 9 }, (_, i) =>
+      watch.observe((i * 20 - 170) * ms, (180 - i * 20) * ms, 200_000),
+    );
     expect(none(burst)).toBe(true);
-    expect(watch.observe(10 * ms, 220_000)).toBe(0);
+    expect(watch.observe(10 * ms, 0, 220_000)).toBe(0);
   });
 
-  test('that is too short five times in two seconds is made enough for all but the worst', () => {
-    const often = Array.from({ length: 50 }, (_, i) => (i % 10 === 9 ? -5 : 10));
-    expect(changes(often).filter((change) => change !== 0)).toEqual([12.5]);
-    const rarely = Array.from({ length: 500 }, (_, i) => (i % 30 === 9 ? -5 : 10));
-    expect(none(changes(rarely))).toBe(true);
+  test('that a stall takes, and gives back bit by bit, is not asked for', () => {
+    const watch = new MarginWatch(new Goal());
+    const burst = Array.from({ length: 20 }, (_, i) =>
+      watch.observe((i * 15 - 290) * ms, (300 - i * 15) * ms, i * 5_000),
+    );
+    expect(none(burst)).toBe(true);
   });
 
-  test('that was raised for a source that is late again and again is kept for ten seconds', () => {
-    const often = Array.from({ length: 50 }, (_, i) => (i % 10 === 9 ? -5 : 10));
-    const asked = changes([...often, ...packets(560, 22)]);
-    const cuts = asked.flatMap((change, i) => (change < 0 ? [i / 50] : []));
-    expect(cuts[0]).toBeGreaterThanOrEqual(11);
-    expect(cuts[0]).toBeLessThan(12.5);
+  test('under a goal that has grown is made so at the next late packet, at once', () => {
+    const goal = new Goal();
+    const watch = new MarginWatch(goal);
+    expect(watch.observe(10 * ms, 0, 0)).toBe(0);
+    goal.goalFrames = 30 * ms;
+    expect(watch.observe(10 * ms, 0, 20_000)).toBe(0);
+    expect(watch.observe(-8 * ms, 18 * ms, 40_000)).toBe(20 * ms);
+  });
+
+  test('under the goal for a whole window is made up though nothing is late', () => {
+    const asked = changes([...packets(60, 10), ...packets(110, 7)]);
+    expect(asked.filter((change) => change !== 0)[0]).toBe(3);
   });
 
   test('that is too much is cut after a window, a backlog at once', () => {
@@ -55,22 +89,10 @@ describe('the margin', () => {
     expect(asked.at(-1)).toBe(-90);
   });
 
-  test('is what is wanted now, whatever it was raised for', () => {
-    const watch = new MarginWatch({ targetFrames: 40 * ms, lowWaterFrames: 4 * ms });
-    const observe = (from: number, count: number, marginMs: (i: number) => number): number[] =>
-      Array.from({ length: count }, (_, i) =>
-        watch.observe(marginMs(i) * ms, (from + i) * frameUs),
-      );
-    const raised = observe(0, 50, (i) => (i % 10 === 9 ? -5 : 40));
-    expect(raised.some((change) => change > 0)).toBe(true);
-    expect(none(observe(50, 200, () => 60))).toBe(true);
-    watch.setTarget(10 * ms);
-    const cut = observe(250, 15, () => 60).find((change) => change !== 0);
-    expect(cut).toBe(-50 * ms);
-  });
-
-  test('has a goal above the low water, whatever the target', () => {
-    const asked = changes(packets(5, 3), 3);
-    expect(asked.at(-1)).toBe(3);
+  test('is told as a mean of what packets found lately', () => {
+    const watch = new MarginWatch(new Goal());
+    expect(watch.meanFrames).toBeUndefined();
+    for (let i = 0; i < 100; i++) watch.observe((i % 2 === 0 ? 9 : 11) * ms, 0, i * frameUs);
+    expect(watch.meanFrames).toBeCloseTo(10 * ms, -2);
   });
 });

@@ -1,34 +1,37 @@
 import { mediaRate } from '@kvm-audio/protocol';
 
-export type Margins = {
-  /** Unplayed audio wanted just before the next frame comes, in frames. */
-  targetFrames: number;
+/** What the margin is to be. */
+export interface MarginGoal {
+  /** Unplayed audio wanted when a punctual packet comes, in frames. */
+  readonly goalFrames: number;
+  /** The same for the latest packet, where the goal covers its lateness. */
+  readonly leastFrames: number;
   /** At or under this much unplayed audio a missing packet is concealed, in frames. */
-  lowWaterFrames: number;
-};
+  readonly lowWaterFrames: number;
+  /** The stream has moved on its time for good. */
+  rebase(): void;
+}
 
 const framesPerMs = mediaRate / 1000;
 /** With so much above the low water a packet is just in time, and the next one may not be. */
 const scarceFrames = framesPerMs;
+/** So much under the goal is followed: less is not worth a seam. */
+const missingFramesMin = 2.5 * framesPerMs;
 /** More than this over the goal, for a whole window, is too much: little at first, then rarely. */
 const excessFrames = { first: 2 * framesPerMs, later: 5 * framesPerMs };
 /** So much too much is a backlog, and goes at once. */
-const backlogFrames = 60 * framesPerMs;
-/** Over how long the least margin is watched: shortly after a start, then always. */
+export const backlogFrames = 60 * framesPerMs;
+/** Over how long the margin is watched: shortly after a start, then always. */
 const windowUs = { first: 200_000, later: 1_000_000 };
 const firstWindows = 3;
 /** Every packet for so long, at so many times: the margin has changed for good. */
 const lasting = { us: 80_000, arrivals: 4 };
 /** Packets that come closer to each other are one burst. */
 const burstUs = 1_000;
-/** So often too late within so long: the source does it again and again. */
-const repeated = { times: 5, withinUs: 2_000_000 };
-/** So much over the scarce is what comes late again and again put. */
-const raiseFrames = 2.5 * framesPerMs;
-/** Later than this is a stall, and no measure for the margin. */
-const latenessFramesMax = 40 * framesPerMs;
-/** What was added for a source that is late again and again is kept for so long at least. */
-const keepUs = 10_000_000;
+/** Who gains so much from packet to packet was held up, and catches up. */
+const catchUpFrames = 8 * framesPerMs;
+/** The share of the newest margin in the mean that is told. */
+const meanGain = 1 / 16;
 
 /** Packets one after another on the same side of a limit. */
 class Run {
@@ -39,7 +42,9 @@ class Run {
   #leastFrames = 0;
 
   add(marginFrames: number, nowUs: number): void {
-    if (this.#arrivals === 0) {
+    const catchesUp = marginFrames < 0 && marginFrames > this.#mostFrames + catchUpFrames;
+    if (this.#arrivals === 0 || catchesUp) {
+      this.#arrivals = 0;
       this.#sinceUs = nowUs;
       this.#mostFrames = this.#leastFrames = marginFrames;
     }
@@ -69,103 +74,113 @@ class Run {
 /**
  * Decides when a stream is to be later or sooner by how much, from the margin that each packet
  * finds: the time until its first sample is to be heard, negative where that has passed. A change
- * that lasts (clock skew, an xrun, a longer way) is followed once; what is late now and then is
- * not, a stall least of all. Knows no audio; its clock is what it is told.
+ * that lasts (clock skew, a longer way, another goal) is followed once; what is late now and then
+ * is not, a stall least of all. Knows no audio; its clock is what it is told.
  */
 export class MarginWatch {
-  #goalFrames = 0;
-  readonly #scarceFrames: number;
-  readonly #lowWaterFrames: number;
+  readonly #goal: MarginGoal;
   readonly #scarce = new Run();
   readonly #backlog = new Run();
-  /** The newest packets that came too late after one that did not: when, and how late. */
-  readonly #late: { atUs: number; marginFrames: number }[] = [];
+  /** Of this window: the least margin, and the margins that punctual packets would have found. */
   #leastFrames = Number.POSITIVE_INFINITY;
+  #leastPunctualFrames = Number.POSITIVE_INFINITY;
+  #mostPunctualFrames = Number.NEGATIVE_INFINITY;
   #windowEndUs = 0;
   #windows = 0;
-  #keepUntilUs = 0;
-  #wasLate = false;
+  #meanFrames: number | undefined;
 
-  constructor({ targetFrames, lowWaterFrames }: Margins) {
-    this.#lowWaterFrames = lowWaterFrames;
-    this.#scarceFrames = lowWaterFrames + scarceFrames;
-    this.setTarget(targetFrames);
+  constructor(goal: MarginGoal) {
+    this.#goal = goal;
   }
 
-  /** What is too much for it is cut as at a start, whatever it was kept for. */
-  setTarget(targetFrames: number): void {
-    // A target that every packet would be too late for is none.
-    this.#goalFrames = Math.max(targetFrames, this.#scarceFrames + scarceFrames);
-    this.#windows = 0;
-    this.#keepUntilUs = 0;
-    this.#forget();
+  /** The margin that packets found lately, a mean; undefined before the first. */
+  get meanFrames(): number | undefined {
+    return this.#meanFrames;
   }
 
   /** A stream starts, or starts anew. */
   begin(): void {
     this.#windows = 0;
-    this.#windowEndUs = 0;
-    this.#late.length = 0;
-    this.#keepUntilUs = 0;
-    this.#wasLate = false;
+    this.#meanFrames = undefined;
     this.#forget();
   }
 
-  /** @returns the frames that are to be added now, or to be cut out where it is negative. */
-  observe(marginFrames: number, nowUs: number): number {
+  /**
+   * @param lateFrames by how much the packet is later than a punctual one
+   * @returns the frames that are to be added now, or to be cut out where it is negative.
+   */
+  observe(marginFrames: number, lateFrames: number, nowUs: number): number {
+    const mean = this.#meanFrames ?? marginFrames;
+    this.#meanFrames = mean + (marginFrames - mean) * meanGain;
     const change =
       this.#lastingChange(marginFrames, nowUs) ||
-      this.#repeatedLateness(marginFrames, nowUs) ||
-      this.#excess(marginFrames, nowUs);
+      this.#shortage(marginFrames, marginFrames + lateFrames) ||
+      this.#windowChange(marginFrames, marginFrames + lateFrames, nowUs);
     if (change !== 0) this.#forget();
     return Math.round(change);
   }
 
   #lastingChange(marginFrames: number, nowUs: number): number {
-    if (marginFrames < this.#scarceFrames) this.#scarce.add(marginFrames, nowUs);
+    const { goalFrames, lowWaterFrames } = this.#goal;
+    if (marginFrames < lowWaterFrames + scarceFrames) this.#scarce.add(marginFrames, nowUs);
     else this.#scarce.forget();
-    if (this.#scarce.isLasting(nowUs)) return this.#goalFrames - this.#scarce.mostFrames;
-    if (marginFrames > this.#goalFrames + backlogFrames) this.#backlog.add(marginFrames, nowUs);
+    if (marginFrames > goalFrames + backlogFrames) this.#backlog.add(marginFrames, nowUs);
     else this.#backlog.forget();
-    if (this.#backlog.isLasting(nowUs)) return this.#goalFrames - this.#backlog.leastFrames;
-    return 0;
+    if (this.#backlog.isLasting(nowUs)) return goalFrames - this.#backlog.leastFrames;
+    if (!this.#scarce.isLasting(nowUs)) return 0;
+    this.#goal.rebase();
+    return goalFrames - this.#scarce.mostFrames;
   }
 
-  #repeatedLateness(marginFrames: number, nowUs: number): number {
-    const wasLate = this.#wasLate;
-    this.#wasLate = marginFrames < this.#lowWaterFrames;
-    if (!this.#wasLate || wasLate || marginFrames < -latenessFramesMax) return 0;
-    const late = this.#late;
-    late.push({ atUs: nowUs, marginFrames });
-    if (late.length < repeated.times) return 0;
-    const first = late.shift();
-    if (!first || nowUs - first.atUs > repeated.withinUs) return 0;
-    // The latest of them may be an outlier; the others shall be in time from now on.
-    const margins = [first, ...late].map((one) => one.marginFrames).sort((a, b) => a - b);
-    late.length = 0;
-    this.#keepUntilUs = nowUs + keepUs;
-    return this.#scarceFrames + raiseFrames - (margins[1] ?? 0);
+  /** A packet that is late already says the time: what was made up in its place can stay. */
+  #shortage(marginFrames: number, punctualFrames: number): number {
+    const { goalFrames, lowWaterFrames } = this.#goal;
+    const missing = goalFrames - punctualFrames;
+    return marginFrames < lowWaterFrames && missing >= missingFramesMin ? missing : 0;
   }
 
-  #excess(marginFrames: number, nowUs: number): number {
+  #windowChange(marginFrames: number, punctualFrames: number, nowUs: number): number {
     this.#leastFrames = Math.min(this.#leastFrames, marginFrames);
+    this.#leastPunctualFrames = Math.min(this.#leastPunctualFrames, punctualFrames);
+    this.#mostPunctualFrames = Math.max(this.#mostPunctualFrames, punctualFrames);
     const starting = this.#windows < firstWindows;
-    const lengthUs = starting ? windowUs.first : windowUs.later;
-    if (this.#windowEndUs === 0) this.#windowEndUs = nowUs + lengthUs;
+    if (this.#windowEndUs === 0) {
+      this.#windowEndUs = nowUs + (starting ? windowUs.first : windowUs.later);
+    }
     if (nowUs < this.#windowEndUs) return 0;
-    const excess = this.#leastFrames - this.#goalFrames;
     this.#windows += 1;
-    this.#windowEndUs = 0;
-    this.#leastFrames = Number.POSITIVE_INFINITY;
-    const most = starting ? excessFrames.first : excessFrames.later;
-    return excess > most && nowUs >= this.#keepUntilUs ? -excess : 0;
+    const change = starting ? this.#startChange() : this.#settledChange();
+    this.#forgetWindow();
+    return change;
+  }
+
+  #startChange(): number {
+    const excess = this.#leastFrames - this.#goal.goalFrames;
+    return excess > excessFrames.first ? -excess : 0;
+  }
+
+  #settledChange(): number {
+    const { goalFrames, leastFrames } = this.#goal;
+    const excess = Math.min(
+      this.#leastPunctualFrames - goalFrames,
+      this.#leastFrames - leastFrames,
+    );
+    if (excess > excessFrames.later) return -excess;
+    const missing = goalFrames - this.#mostPunctualFrames;
+    return missing > missingFramesMin ? missing : 0;
   }
 
   /** What was seen before a change says nothing about the time after it. */
   #forget(): void {
     this.#scarce.forget();
     this.#backlog.forget();
+    this.#forgetWindow();
+  }
+
+  #forgetWindow(): void {
     this.#leastFrames = Number.POSITIVE_INFINITY;
+    this.#leastPunctualFrames = Number.POSITIVE_INFINITY;
+    this.#mostPunctualFrames = Number.NEGATIVE_INFINITY;
     this.#windowEndUs = 0;
   }
 }

@@ -52,10 +52,11 @@ import {
 import { ArrivalMeter } from './ArrivalMeter.js';
 import { Player, type PlayerCounters } from './Player.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
+import { PlayoutTarget } from './PlayoutTarget.js';
 import {
   deviceBufferMs,
+  guardFrames,
   type PlaybackShape,
-  playbackMargins,
   playbackOptions,
 } from './playbackOptions.js';
 
@@ -79,6 +80,7 @@ export class OutputPipeline implements Pipeline {
   readonly #device: DeviceKeeper<PcmPlayback, Negotiated>;
   readonly #decoder: OpusDecoder;
   readonly #jitter: JitterBuffer;
+  readonly #target: PlayoutTarget;
   readonly #resampler: Resampler;
   readonly #latency = new PlayoutLatency(monotonicUs() / 1000);
   readonly #counters: PlayerCounters = {
@@ -107,8 +109,9 @@ export class OutputPipeline implements Pipeline {
     const { output, codec } = config;
     this.#context = context;
     this.#level = output.quality;
-    const { targetMs, bufferMs, periodMs } = output;
-    this.#shape = { targetMs, bufferMs, periodMs, heldFrames: 0 };
+    const { targetMs: fixedMs, targetMsMax: mostMs, bufferMs, periodMs } = output;
+    this.#target = new PlayoutTarget({ fixedMs, mostMs });
+    this.#shape = { bufferMs, periodMs };
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       fd: listenFd,
@@ -129,7 +132,7 @@ export class OutputPipeline implements Pipeline {
       outputRate: mediaRate,
     });
     this.#device = new DeviceKeeper(
-      (events) => new PcmPlayback(playbackOptions(config, this.#shape), events),
+      (events) => new PcmPlayback(playbackOptions(config, this.#shape, this.#target), events),
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => this.#player?.onLowWater(monotonicUs()),
@@ -222,9 +225,7 @@ export class OutputPipeline implements Pipeline {
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
-    this.#shape.heldFrames = negotiated.heldFrames;
-    const margins = playbackMargins(this.#shape);
-    device.setMargins(margins);
+    this.#target.setHeld(negotiated.heldFrames);
     this.#player = new Player(
       {
         sink: device,
@@ -236,8 +237,8 @@ export class OutputPipeline implements Pipeline {
       },
       {
         channels: output.channels,
-        targetFrames: margins.startSilenceFrames,
-        lowWaterFrames: margins.lowWaterFrames,
+        target: this.#target,
+        guardFrames,
         lookaheadSamples,
         clock: monotonicUs,
       },
@@ -247,18 +248,16 @@ export class OutputPipeline implements Pipeline {
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
   tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
     const shape = this.#shape;
-    const fittingMs = deviceBufferMs(shape);
+    const fittingMs = deviceBufferMs(shape, this.#target);
     if (targetMs !== undefined) {
-      shape.targetMs = targetMs;
       this.#latency.forgetMargin();
-      const margins = playbackMargins(shape);
-      this.#player?.setTarget(margins.startSilenceFrames);
-      this.#device.device?.setMargins(margins);
+      if (this.#player) this.#player.setTarget(targetMs);
+      else this.#target.set(targetMs);
     }
     shape.bufferMs = bufferMs ?? shape.bufferMs;
     shape.periodMs = periodMs ?? shape.periodMs;
     const reshaped = bufferMs !== undefined || periodMs !== undefined;
-    if (reshaped || deviceBufferMs(shape) > fittingMs) this.#device.reopen();
+    if (reshaped || deviceBufferMs(shape, this.#target) > fittingMs) this.#device.reopen();
     return this.#tuning(monotonicUs());
   }
 
@@ -267,13 +266,14 @@ export class OutputPipeline implements Pipeline {
   }
 
   #tuning(nowUs: number): PipelineTuning {
-    const neededMs = playbackMargins(this.#shape).lowWaterFrames / framesPerMs + scarceMs;
+    const neededMs = this.#target.lowWaterFrames / framesPerMs + scarceMs;
     const spareMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
     return {
-      targetMs: this.#shape.targetMs,
-      spareMs: Math.max(0, spareMs),
+      targetMs: this.#target.goalFrames / framesPerMs,
+      // A goal that follows the lateness has nothing to spare.
+      spareMs: this.#target.follows ? 0 : Math.max(0, spareMs),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
-      bufferMs: deviceBufferMs(this.#shape),
+      bufferMs: deviceBufferMs(this.#shape, this.#target),
       periodMs: this.#shape.periodMs,
       complexity: null,
     };
@@ -351,6 +351,8 @@ export class OutputPipeline implements Pipeline {
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),
+      targetMs: this.#target.goalFrames / framesPerMs,
+      marginMs: this.#player?.marginMs ?? null,
       driftPpm: this.#player?.driftPpm ?? null,
       correctionPpm: this.#player?.correctionPpm ?? 0,
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),

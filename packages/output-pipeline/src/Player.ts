@@ -7,11 +7,13 @@ import {
 } from '@kvm-audio/audio';
 import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { DriftController } from './DriftController.js';
-import { MarginWatch } from './MarginWatch.js';
+import { backlogFrames, MarginWatch } from './MarginWatch.js';
+import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
-import { type PcmSink, type PcmSlot, PlayoutWriter } from './PlayoutWriter.js';
+import type { PlayoutTarget } from './PlayoutTarget.js';
+import { PlayoutWriter } from './PlayoutWriter.js';
 import type { VariableResampler } from './RateMatcher.js';
-import { changeFramesMin } from './Splicer.js';
+import { changeFramesMin, fadeFrames } from './Splicer.js';
 
 export type PlayerCounters = {
   drops: DropCounts;
@@ -34,10 +36,10 @@ export type PlayerParts = {
 
 export type PlayerOptions = {
   channels: number;
-  /** Unplayed audio wanted just before the next frame comes, in frames. */
-  targetFrames: number;
-  /** At or under this much unplayed audio a missing packet is concealed, in frames. */
-  lowWaterFrames: number;
+  /** How much audio is to be unplayed when a packet comes. */
+  target: PlayoutTarget;
+  /** The card's thread puts in silence when the device holds only so much. */
+  guardFrames: number;
   /** Encoder's look-ahead of the source: its share of the latency, in samples. */
   lookaheadSamples: number;
   /** CLOCK_MONOTONIC, in microseconds. */
@@ -66,7 +68,6 @@ export class Player {
   readonly #jitter: JitterBuffer;
   readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
-  #targetFrames: number;
   readonly #counters: PlayerCounters;
   /** As seen at the last look, with what was committed since. */
   #streaming = false;
@@ -85,6 +86,8 @@ export class Player {
   /** Since when audio is given to the card: it has nothing to stand still for before. */
   #givenSinceUs: number | undefined;
   #standsStill = false;
+  /** Since it started; while all of it is unplayed, nothing was heard yet. */
+  #givenFrames = 0;
 
   constructor(parts: PlayerParts, options: PlayerOptions) {
     const { sink, decoder, resampler, jitter, latency, counters } = parts;
@@ -94,9 +97,8 @@ export class Player {
     this.#latency = latency;
     this.#counters = counters;
     this.#options = options;
-    this.#targetFrames = options.targetFrames;
     this.#silenceSeen = sink.playout(0).silenceFrames;
-    this.#margin = new MarginWatch(options);
+    this.#margin = new MarginWatch(options.target);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
       counters.drops.playback_ring_full += 1;
     });
@@ -123,10 +125,16 @@ export class Player {
       this.#counters.drops.card_standstill += 1;
       return;
     }
-    this.#watchMargin(packet, nowUs);
+    this.#watchMargin(packet, frames, nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
     this.#pump(nowUs);
+  }
+
+  /** The margin that packets found lately, in milliseconds; undefined before the first. */
+  get marginMs(): number | undefined {
+    const { meanFrames } = this.#margin;
+    return meanFrames === undefined ? undefined : meanFrames / framesPerMs;
   }
 
   /** Audio between the socket and the card's output, in milliseconds. */
@@ -135,18 +143,20 @@ export class Player {
     return (queuedFrames + this.#jitter.queuedFrames) / framesPerMs;
   }
 
-  /** Sound is later, or sooner, by the difference. */
-  setTarget(targetFrames: number): void {
-    this.#changeFrames += targetFrames - this.#targetFrames;
-    this.#targetFrames = targetFrames;
-    this.#margin.setTarget(targetFrames);
+  /** Sound is later, or sooner, by what the goal changes. */
+  setTarget(targetMs: number): void {
+    const { target } = this.#options;
+    const before = target.goalFrames;
+    target.set(targetMs);
+    this.#changeFrames += target.goalFrames - before;
+    this.#margin.begin();
     this.#drift.step();
   }
 
   /** What waits beyond the target is left out. @returns how much that is, in frames. */
   skipBacklog(nowUs: number): number {
     this.#look(nowUs);
-    const excess = this.#fillFrames + this.#jitter.queuedFrames - this.#targetFrames;
+    const excess = this.#fillFrames + this.#jitter.queuedFrames - this.#options.target.goalFrames;
     if (excess < changeFramesMin) return 0;
     this.#changeFrames = -excess;
     this.#drift.step();
@@ -165,7 +175,22 @@ export class Player {
     while (more && this.#jitter.queuedFrames > 0) {
       more = this.#playStep(this.#jitter.next(true), nowUs);
     }
+    this.#fadeOut(nowUs);
     this.rest();
+    this.#options.target.reset();
+  }
+
+  /** Its last sample may be any: silence, or another source, comes behind it without a click. */
+  #fadeOut(nowUs: number): void {
+    const slot = this.#streaming ? this.#writer.acquire() : undefined;
+    if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
+  }
+
+  #commitSilence(slot: PcmSlot, frames: number, nowUs: number): void {
+    slot.offsetFrames = 0;
+    slot.frames = frames;
+    this.#writer.fadeOut(slot.pcm, frames);
+    this.#commit(slot, nowUs);
   }
 
   /** Nothing comes any more: an empty ring is no underrun from now on. */
@@ -178,6 +203,7 @@ export class Player {
     this.#forgetMargin();
     this.#drift.begin();
     this.#givenSinceUs = undefined;
+    this.#givenFrames = 0;
     this.#standsStill = false;
   }
 
@@ -211,10 +237,12 @@ export class Player {
     if (this.#standsStill) return;
     this.#sink.stop();
     this.#writer.forget();
+    this.#decoder.reset();
     this.#streaming = false;
     this.#fillFrames = 0;
     this.#ringFrames = 0;
     this.#givenSinceUs = undefined;
+    this.#givenFrames = 0;
   }
 
   /** A card that stands still keeps something to play: from that it is seen to move on. */
@@ -223,8 +251,8 @@ export class Player {
   }
 
   #pump(nowUs: number): void {
-    const { lowWaterFrames } = this.#options;
-    while (this.#fillFrames <= this.#targetFrames + aheadFrames && this.#writer.acquire()) {
+    const { goalFrames, lowWaterFrames } = this.#options.target;
+    while (this.#fillFrames <= goalFrames + aheadFrames && this.#writer.acquire()) {
       const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
@@ -239,11 +267,13 @@ export class Player {
   #noteCommitted(frames: number): void {
     this.#fillFrames += frames;
     this.#ringFrames += frames;
+    this.#givenFrames += frames;
   }
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'wait') return false;
+    const joins = step.action === 'decode' && step.restart && this.#streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
     const slot = this.#writer.acquire();
     if (!slot) {
@@ -254,12 +284,12 @@ export class Player {
     }
     slot.offsetFrames = step.trimFrames;
     slot.frames = step.frames - step.trimFrames;
-    if (step.action === 'decode') this.#decode(step, slot, nowUs);
+    if (step.action === 'decode') this.#decode(step, slot, joins, nowUs);
     else this.#conceal(step, slot, nowUs);
     return true;
   }
 
-  #decode(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
+  #decode(step: PlayoutStep, slot: PcmSlot, joins: boolean, nowUs: number): void {
     const packet = step.packet as PacketSlot;
     const startUs = this.#options.clock();
     try {
@@ -271,6 +301,7 @@ export class Player {
     }
     this.#measure(packet, step.trimFrames, startUs);
     packet.release();
+    if (joins) this.#writer.join(slot);
     if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
     else this.#commit(slot, nowUs);
   }
@@ -279,7 +310,7 @@ export class Player {
     if (step.action !== 'fec' || !step.packet || !this.#decodeFec(step.packet, step, slot)) {
       this.#decoder.conceal(step.frames, slot.pcm);
     }
-    this.#counters.concealedFrames += slot.frames;
+    if (!step.comfort) this.#counters.concealedFrames += slot.frames;
     this.#commit(slot, nowUs);
   }
 
@@ -311,21 +342,19 @@ export class Player {
 
   /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */
   #restoreMargin(nowUs: number): void {
-    const { channels } = this.#options;
-    const targetFrames = this.#targetFrames;
+    const { target, guardFrames } = this.#options;
+    const { goalFrames, lowWaterFrames } = target;
     this.#forgetMargin();
+    target.rebase();
+    this.#sink.setMargins({ guardFrames, lowWaterFrames, startSilenceFrames: goalFrames });
     if (!this.#streaming) {
       this.#streaming = true;
-      this.#fillFrames = targetFrames;
+      this.#fillFrames = goalFrames;
       return;
     }
-    const missing = Math.round(targetFrames - this.#fillFrames);
+    const missing = Math.round(goalFrames - this.#fillFrames);
     const slot = missing > 0 ? this.#writer.acquire() : undefined;
-    if (!slot) return;
-    slot.offsetFrames = 0;
-    slot.frames = missing;
-    slot.pcm.fill(0, 0, missing * channels);
-    this.#commit(slot, nowUs);
+    if (slot) this.#commitSilence(slot, Math.min(missing, packetFramesMax), nowUs);
   }
 
   #forgetMargin(): void {
@@ -339,29 +368,41 @@ export class Player {
    * The margin is the time until the packet's first sample is to be heard. One change at a time:
    * until it is carried out the margin is not what it will be.
    */
-  #watchMargin({ seq, mediaTime, flags }: ReceivedPacket, nowUs: number): void {
+  #watchMargin(packet: ReceivedPacket, frames: number, nowUs: number): void {
+    const lateFrames = this.#options.target.observe(packet, frames, nowUs);
+    const { seq, mediaTime, flags } = packet;
     const { playTime } = this.#jitter;
     if (this.#newestSeq !== undefined && ((seq - this.#newestSeq) | 0) <= 0) return;
     this.#newestSeq = seq;
-    if (!this.#streaming || playTime === undefined || this.#changeFrames !== 0) return;
+    if (playTime === undefined || lateFrames === undefined) return;
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
     const marginFrames = this.#fillFrames + early;
+    if (this.#skipsUnheard(marginFrames) || !this.#streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
-    const change = this.#changeFor(marginFrames, nowUs);
+    const change = this.#changeFor(marginFrames, lateFrames, nowUs);
     this.#changeFrames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
     if (change !== 0) this.#drift.step();
-    else this.#drift.observe(marginFrames, nowUs);
+    else this.#drift.observe(marginFrames + lateFrames, nowUs);
     this.#writer.steer(this.#drift.correctionPpm);
   }
 
   /** @returns the frames to put in or cut out; what is little too much goes by the pace instead. */
-  #changeFor(marginFrames: number, nowUs: number): number {
-    const change = this.#margin.observe(marginFrames, nowUs);
+  #changeFor(marginFrames: number, lateFrames: number, nowUs: number): number {
+    const change = this.#margin.observe(marginFrames, lateFrames, nowUs);
     if (change >= 0 || change < -shiftFramesMax || !this.#drift.isHolding) return change;
     if (!this.#drift.isShifting) this.#drift.shift(change);
     return 0;
+  }
+
+  /** A backlog that came at once, and of which nothing was heard yet: the newest is played. */
+  #skipsUnheard(marginFrames: number): boolean {
+    if (marginFrames <= this.#options.target.goalFrames + backlogFrames) return false;
+    if (this.#fillFrames < this.#givenFrames) return false;
+    this.#counters.trimmedFrames += this.#givenFrames + this.#jitter.queuedFrames;
+    this.#startAnew();
+    return true;
   }
 
   /** What was made up in the packet's place is a part of what is to be added: it is not late. */

@@ -1,38 +1,6 @@
+import type { PcmSink, PcmSlot } from './PcmSink.js';
 import { RateMatcher, type VariableResampler } from './RateMatcher.js';
 import { Splicer } from './Splicer.js';
-
-/** A piece of PCM: `pcm[offsetFrames, offsetFrames + frames)` is played. */
-export type PcmSlot = {
-  readonly pcm: Int16Array;
-  offsetFrames: number;
-  frames: number;
-};
-
-/** Where playing stands. */
-export type Playout = {
-  /** The card takes samples. */
-  streaming: boolean;
-  /** Unplayed in ring and device. */
-  queuedFrames: number;
-  /** Of these, what waits in the ring. */
-  ringFrames: number;
-  /** What the card holds beyond its buffer: it is heard so much later. */
-  beyondFrames: number;
-  /** Silence that the card's thread put in because the ring was empty, since the opening. */
-  silenceFrames: number;
-  /** When the card was last seen to move on, 0 = never. */
-  lastProgressUs: number;
-};
-
-/** Where PCM goes: the ring in front of the card, as the alsa addon has it. */
-export interface PcmSink {
-  acquire(): PcmSlot | undefined;
-  commit(slot: PcmSlot): void;
-  playout(nowUs: number): Playout;
-  /** Drops at once what is queued; the next commit starts anew. */
-  stop(): void;
-  endOfStream(): void;
-}
 
 /**
  * The last steps before the ring: pieces made longer or shorter by a splice, and the pace of the
@@ -84,6 +52,16 @@ export class PlayoutWriter {
   forget(): void {
     this.#splicer.forget();
     this.#matcher.reset();
+  }
+
+  /** Silence, with what was given out last dying away in it. */
+  fadeOut(pcm: Int16Array, frames: number): void {
+    this.#splicer.fadeOut(pcm, frames);
+  }
+
+  /** The piece has nothing to do with what was given out last. */
+  join({ pcm, offsetFrames, frames }: PcmSlot): void {
+    this.#splicer.join(pcm, offsetFrames, frames);
   }
 
   /** Where the next piece is to be made; nothing while the ring is full. */

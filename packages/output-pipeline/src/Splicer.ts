@@ -5,6 +5,8 @@ const framesPerMs = mediaRate / 1000;
 const historyFrames = 50 * framesPerMs;
 /** Cross-fade from one place to another. */
 const blendFrames = 5 * framesPerMs;
+/** From what was given out last into silence, or into another sound. */
+export const fadeFrames = 2.5 * framesPerMs;
 /** How far from the wanted length a better seam is looked for. */
 const searchFrames = { shorter: framesPerMs, longer: 4 * framesPerMs };
 const cutSearchFrames = 2.5 * framesPerMs;
@@ -55,6 +57,29 @@ export class Splicer {
 
   forget(): void {
     this.#line.fill(0);
+  }
+
+  /** Fades into silence what was given out last, mirrored, at the start of `pcm`. */
+  fadeOut(pcm: Int16Array, frames: number): void {
+    pcm.fill(0, 0, frames * this.#channels);
+    this.#blendMirrored(pcm, 0, Math.min(frames, fadeFrames));
+  }
+
+  /** What comes next has nothing to do with what was given out last: they are cross-faded. */
+  join(pcm: Int16Array, offsetFrames: number, frames: number): void {
+    this.#blendMirrored(pcm, offsetFrames, Math.min(frames, fadeFrames));
+  }
+
+  #blendMirrored(pcm: Int16Array, offsetFrames: number, frames: number): void {
+    const channels = this.#channels;
+    for (let frame = 0; frame < frames; frame++) {
+      const weight = (frame + 1) / (frames + 1);
+      for (let c = 0; c < channels; c++) {
+        const at = (offsetFrames + frame) * channels + c;
+        const before = this.#line[(historyFrames - 1 - frame) * channels + c] ?? 0;
+        pcm[at] = Math.round(before + ((pcm[at] ?? 0) - before) * weight);
+      }
+    }
   }
 
   /**

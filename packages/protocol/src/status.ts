@@ -71,6 +71,10 @@ export type PipelineReport = {
   driftPpm: number | null;
   /** By how much the stream is played faster than the card's own pace; 0: not resampled. */
   correctionPpm: number;
+  /** Output: audio that is to be unplayed when a punctual packet comes. Input: nil. */
+  targetMs: number | null;
+  /** Output: audio that was unplayed when packets came lately, a mean; nil without packets. */
+  marginMs: number | null;
   /** Events in which the playback ring ran dry while audio was expected. */
   underruns: number;
   /**

@@ -42,7 +42,7 @@ describe('a configuration', () => {
     const config = checkConfig({}, 'defaults');
     expect(Object.keys(config)).toEqual([...sections]);
     expect(config).toEqual(loadConfig(undefined));
-    expect(config.output).toMatchObject({ device: 'auto', quality: 'medium', targetMs: 10 });
+    expect(config.output).toMatchObject({ device: 'auto', quality: 'medium', targetMsMax: 150 });
     expect(config.input).toMatchObject({ profile: 'microphone', keepOpen: false, lingerMs: 5_000 });
   });
 

@@ -28,10 +28,17 @@ const output = z.strictObject({
     .number()
     .min(3)
     .max(500)
-    .default(10)
+    .optional()
     .describe(
-      'audio that is still unplayed when the next frame comes, in ms: the margin against jitter',
+      'audio that is still unplayed when the next frame comes, in ms: the margin against jitter; ' +
+        'where it is left out, it follows the jitter',
     ),
+  targetMsMax: z
+    .number()
+    .min(10)
+    .max(500)
+    .default(150)
+    .describe('the margin never goes above while it follows the jitter, in ms'),
 });
 
 const input = z.strictObject({

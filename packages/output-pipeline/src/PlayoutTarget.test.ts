@@ -1,0 +1,127 @@
+import { type AudioPacket, mediaRate, packetFlags } from '@kvm-audio/protocol';
+import { Random } from '../../../test/helpers/random.js';
+import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
+import { PlayoutTarget, type PlayoutTargetOptions } from './PlayoutTarget.js';
+
+const ms = mediaRate / 1000;
+const frameMs = 20;
+
+/** A target that sees a packet each 20 ms, each as late as it is told. */
+class Bench {
+  readonly target: PlayoutTarget;
+  readonly #local: boolean;
+  #seq = 0;
+
+  constructor(options: Partial<PlayoutTargetOptions> = {}, local = false) {
+    this.target = new PlayoutTarget({ fixedMs: undefined, mostMs: 150, ...options });
+    this.#local = local;
+  }
+
+  get goalMs(): number {
+    return this.target.goalFrames / ms;
+  }
+
+  packet(lateMs: number, changed: Partial<AudioPacket> = {}): number | undefined {
+    const atUs = this.#seq * frameMs * 1_000 + 5e6;
+    const packet = receivedPacket({
+      seq: this.#seq,
+      mediaTime: this.#seq * frameMs * ms,
+      captureTimeUs: this.#local ? atUs : undefined,
+      flags: 0,
+      payload: Buffer.alloc(3),
+      ...changed,
+    });
+    this.#seq += 1;
+    return this.target.observe(packet, frameMs * ms, atUs + lateMs * 1_000);
+  }
+
+  seconds(seconds: number, lateMs: (index: number) => number = () => 0): this {
+    for (let i = 0; i < (seconds * 1_000) / frameMs; i++) this.packet(lateMs(i));
+    return this;
+  }
+}
+
+describe('the playout target', () => {
+  test('starts at 10 ms for a source on this machine, at 20 ms for another', () => {
+    expect(new Bench({}, true).seconds(5).goalMs).toBe(10);
+    expect(new Bench({}, false).seconds(5).goalMs).toBe(20);
+  });
+
+  test('falls to its least without any lateness, by 2 ms a second or more', () => {
+    const bench = new Bench().seconds(10.1);
+    const before = bench.goalMs;
+    bench.seconds(2);
+    expect(before - bench.goalMs).toBeGreaterThanOrEqual(4);
+    expect(bench.seconds(60).goalMs).toBe(7);
+    expect(new Bench({}, true).seconds(60).goalMs).toBe(5);
+  });
+
+  test('covers all but one packet in 200', () => {
+    const random = new Random(1);
+    const bench = new Bench().seconds(120, () => 30 * random.next());
+    expect(bench.goalMs).toBeGreaterThan(30 + 5);
+    expect(bench.goalMs).toBeLessThan(30 + 5 + 3);
+  });
+
+  test('does not follow a packet that is late alone, and follows the second at once', () => {
+    const bench = new Bench().seconds(30);
+    const calm = bench.goalMs;
+    bench.packet(80);
+    expect(bench.seconds(5).goalMs).toBeLessThanOrEqual(calm);
+    bench.packet(70);
+    expect(bench.goalMs).toBeGreaterThan(70 + 5);
+    expect(bench.goalMs).toBeLessThan(70 + 5 + 2);
+    expect(bench.seconds(50).goalMs).toBeGreaterThan(70);
+    expect(bench.seconds(60).goalMs).toBe(7);
+  });
+
+  test('takes packets that were held up together as one that is late', () => {
+    const bench = new Bench().seconds(30);
+    for (let late = 100; late > 0; late -= frameMs) bench.packet(late);
+    expect(bench.seconds(5).goalMs).toBeLessThan(20);
+  });
+
+  test('does not chase what it may not cover', () => {
+    const bench = new Bench({ mostMs: 60 }).seconds(30);
+    for (let i = 0; i < 20; i++) bench.seconds(1, (index) => (index === 10 ? 200 : 0));
+    expect(bench.goalMs).toBe(7);
+    const jittery = new Bench({ mostMs: 60 }).seconds(30, (index) => (index % 9 === 0 ? 54 : 0));
+    expect(jittery.goalMs).toBe(60);
+  });
+
+  test('that is fixed stays, whatever comes, but above the low water', () => {
+    const bench = new Bench({ fixedMs: 40 });
+    bench.seconds(30, (index) => (index % 9 === 0 ? 100 : 0));
+    expect(bench.goalMs).toBe(40);
+    expect(bench.target.leastFrames).toBe(40 * ms);
+    expect(new Bench({ fixedMs: 3 }).seconds(1).goalMs).toBe(7);
+  });
+
+  test('sees no lateness in a clock that is off by 300 ppm', () => {
+    const bench = new Bench().seconds(120, (index) => index * frameMs * 300e-6);
+    expect(bench.goalMs).toBeLessThan(9);
+  });
+
+  test('sees no lateness where media time jumps by announcement', () => {
+    const bench = new Bench().seconds(30);
+    const late = bench.packet(0, { flags: packetFlags.discontinuity, mediaTime: 0 });
+    expect(late).toBe(0);
+  });
+
+  test('knows copies, out of order and across the wrap, and learns nothing of them', () => {
+    const bench = new Bench();
+    const near = 2 ** 32 - 2;
+    expect(bench.packet(0, { seq: near })).toBeDefined();
+    expect(bench.packet(0, { seq: near + 1 })).toBeDefined();
+    expect(bench.packet(0, { seq: 1 })).toBeDefined();
+    expect(bench.packet(0, { seq: 0 })).toBeDefined();
+    for (const seq of [near, near + 1, 0, 1]) expect(bench.packet(0, { seq })).toBeUndefined();
+  });
+
+  test('forgets all with its source', () => {
+    const bench = new Bench().seconds(30, (index) => (index % 20 === 0 ? 60 : 0));
+    expect(bench.goalMs).toBeGreaterThan(60);
+    bench.target.reset();
+    expect(bench.seconds(1).goalMs).toBe(20);
+  });
+});

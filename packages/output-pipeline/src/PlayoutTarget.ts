@@ -1,0 +1,148 @@
+import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { Lateness } from './Lateness.js';
+import { LatenessHistogram } from './LatenessHistogram.js';
+
+export type PlayoutTargetOptions = {
+  /** Fixes the goal; without it, it follows the lateness. */
+  fixedMs: number | undefined;
+  /** The goal never goes above. What comes later than it can cover is a stall, and not chased. */
+  mostMs: number;
+};
+
+const framesPerMs = mediaRate / 1000;
+/** By the source: one on this machine loses nothing, so that its low water can be lower. */
+const sourceKinds = {
+  local: { startMs: 10, lowWaterMs: 3 },
+  remote: { startMs: 20, lowWaterMs: 5 },
+} as const;
+/** Between the low water and the lateness that is to be in time. */
+const spareMs = 1;
+/** A target that every packet would be too late for is none. */
+const leastOverLowWaterMs = 2;
+/** For so long a source is not known well enough to go below the start. */
+const warmUpUs = 10_000_000;
+/** The goal falls by so much a second, and by this share of itself. */
+const fall = { msPerSecond: 2, sharePerSecond: 0.05 };
+
+/**
+ * How much audio is to be unplayed when a punctual packet comes: one goal for the jitter buffer,
+ * the ring and the device together. It covers the lateness of the stream, compared with the
+ * earliest packets of the last seconds: of all packets but one in 200, and of all but the latest
+ * of the last minute. So an outlier is made up for, and the second of its kind is followed at
+ * once; the way down is slow. Knows no audio; its clock is what it is told.
+ */
+export class PlayoutTarget {
+  readonly #options: PlayoutTargetOptions;
+  /** What the card's resampler holds of what is queued: playing cannot go on with that. */
+  #heldFrames = 0;
+  readonly #lateness = new Lateness();
+  readonly #histogram = new LatenessHistogram();
+  #kind: keyof typeof sourceKinds = 'remote';
+  #goalMs: number;
+  #sinceUs: number | undefined;
+  #steeredUs = 0;
+
+  constructor(options: PlayoutTargetOptions) {
+    this.#options = { ...options };
+    this.#goalMs = this.#startMs;
+  }
+
+  /** Unplayed audio that a punctual packet shall find. */
+  get goalFrames(): number {
+    return Math.round(this.#goalMs * framesPerMs);
+  }
+
+  /** The same for a packet as late as the goal covers; a fixed goal is meant for that one. */
+  get leastFrames(): number {
+    if (this.#options.fixedMs !== undefined) return this.goalFrames;
+    return (this.#lowWaterMs + spareMs) * framesPerMs;
+  }
+
+  /** At or under this much unplayed audio a missing packet is made up. */
+  get lowWaterFrames(): number {
+    return this.#lowWaterMs * framesPerMs;
+  }
+
+  /** The most that the goal can be, in milliseconds. */
+  get goalMsMax(): number {
+    return this.#options.fixedMs ?? this.#options.mostMs;
+  }
+
+  /** Whether the goal follows the lateness. */
+  get follows(): boolean {
+    return this.#options.fixedMs === undefined;
+  }
+
+  /** The goal, where it is fixed; else the most that it may be. */
+  set(ms: number): void {
+    if (this.follows) this.#options.mostMs = ms;
+    else this.#options.fixedMs = ms;
+    this.#goalMs = this.#bounded(this.#goalMs);
+    if (!this.follows) this.#goalMs = this.#startMs;
+  }
+
+  /** @param frames of what is queued, what playing cannot go on with. */
+  setHeld(frames: number): void {
+    this.#heldFrames = frames;
+    this.#goalMs = this.#bounded(this.#goalMs);
+  }
+
+  get #lowWaterMs(): number {
+    return sourceKinds[this.#kind].lowWaterMs + this.#heldFrames / framesPerMs;
+  }
+
+  get #startMs(): number {
+    return this.#bounded(this.#options.fixedMs ?? sourceKinds[this.#kind].startMs);
+  }
+
+  #bounded(ms: number): number {
+    const { fixedMs, mostMs } = this.#options;
+    return Math.max(Math.min(ms, fixedMs ?? mostMs), this.#lowWaterMs + leastOverLowWaterMs);
+  }
+
+  /** Another source: what is known of the last one says nothing. */
+  reset(): void {
+    this.#histogram.clear();
+    this.#lateness.reset();
+    this.#sinceUs = undefined;
+  }
+
+  /** The stream's time has moved, and stays so: who is punctual is to be found anew. */
+  rebase(): void {
+    this.#lateness.rebase();
+    this.#histogram.forgetNewest();
+  }
+
+  /** @returns by how many frames it is late; undefined for a copy. */
+  observe(packet: ReceivedPacket, frames: number, nowUs: number): number | undefined {
+    this.#sinceUs ??= this.#begin(packet, nowUs);
+    if (packet.flags & packetFlags.discontinuity) this.rebase();
+    const lateUs = this.#lateness.observe(packet, frames, nowUs);
+    if (lateUs === undefined) return undefined;
+    const lateMs = lateUs / 1000;
+    const coverable = lateMs <= this.#options.mostMs - this.#lowWaterMs - spareMs;
+    if (coverable && !this.#lateness.follows) this.#histogram.add(lateMs, nowUs);
+    if (this.#options.fixedMs === undefined) this.#steer(nowUs, this.#sinceUs);
+    return lateMs * framesPerMs;
+  }
+
+  #begin({ captureTimeUs }: ReceivedPacket, nowUs: number): number {
+    this.#kind = captureTimeUs === undefined ? 'remote' : 'local';
+    this.#goalMs = this.#startMs;
+    this.#steeredUs = nowUs;
+    return nowUs;
+  }
+
+  #steer(nowUs: number, sinceUs: number): void {
+    const lateMs = Math.max(
+      this.#histogram.quantileMs(nowUs),
+      this.#histogram.secondLargestMs(nowUs),
+    );
+    const neededMs = this.#bounded(lateMs + spareMs + this.#lowWaterMs);
+    const wantedMs = nowUs - sinceUs < warmUpUs ? Math.max(neededMs, this.#startMs) : neededMs;
+    const fallMs = fall.msPerSecond + fall.sharePerSecond * this.#goalMs;
+    const lowestMs = this.#goalMs - (fallMs * (nowUs - this.#steeredUs)) / 1e6;
+    this.#goalMs = Math.max(wantedMs, lowestMs);
+    this.#steeredUs = nowUs;
+  }
+}

@@ -1,0 +1,149 @@
+import { type EncoderSettings, isDtx } from '@kvm-audio/audio';
+import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { packetFlags } from '@kvm-audio/protocol';
+import type { PcmSlot } from '../../packages/output-pipeline/src/PcmSink.js';
+import { speechSignal } from '../helpers/syntheticSignals.js';
+import { PlayoutSimulation } from './PlayoutSimulation.js';
+import type { PlaybackListener } from './SimulatedPlayback.js';
+import { toneStepMax } from './ToneDecoder.js';
+import { type Arrival, followedBy, trace } from './Trace.js';
+
+/** A fade over 2.5 ms between two tones makes their steps add up, no more. */
+const stepMax = 2 * toneStepMax;
+
+/** What the card was given, first channel. */
+class Recorder implements PlaybackListener {
+  readonly samples: number[] = [];
+
+  audio({ pcm, offsetFrames, frames }: PcmSlot): void {
+    for (let i = 0; i < frames; i++) this.samples.push(pcm[(offsetFrames + i) * 2] ?? 0);
+  }
+
+  silence(frames: number): void {
+    for (let i = 0; i < frames; i++) this.samples.push(0);
+  }
+
+  stopped(unplayedFrames: number): void {
+    this.samples.length -= unplayedFrames;
+  }
+
+  get steepest(): number {
+    let most = 0;
+    for (let i = 1; i < this.samples.length; i++) {
+      most = Math.max(most, Math.abs((this.samples[i] ?? 0) - (this.samples[i - 1] ?? 0)));
+    }
+    return most;
+  }
+}
+
+function* tone(seconds: number, phaseFrames: number, startUs = 0): Generator<Arrival> {
+  yield* trace({
+    seconds,
+    frameMs: 20,
+    startUs,
+    phaseFrames,
+    fate: () => ({ delayMs: 5 }),
+  });
+}
+
+function heard(arrivals: Iterable<Arrival>, seconds: number): Recorder {
+  const listener = new Recorder();
+  new PlayoutSimulation({ arrivals, seconds, listener }).run();
+  return listener;
+}
+
+describe('no click is heard', () => {
+  test.each([0, 13, 25, 50, 75])('when another source takes over (phase %i)', (phaseFrames) => {
+    const first = tone(2.05, 0);
+    const { steepest, samples } = heard(followedBy(first, tone(2, phaseFrames, 2.043e6)), 4);
+    expect(samples.length).toBeGreaterThan(3.9 * 48_000);
+    expect(steepest).toBeLessThanOrEqual(stepMax);
+  });
+
+  test('when another source comes after the first has been played out', () => {
+    expect(heard(followedBy(tone(2.05, 0), tone(2, 0, 3e6)), 5).steepest).toBeLessThan(stepMax);
+  });
+
+  test.each([0, 25, 50, 75])('at a jump that was announced (phase %i)', (moved) => {
+    function* jump(): Generator<Arrival> {
+      for (const arrival of trace({
+        seconds: 4,
+        frameMs: 20,
+        fate: ({ index }) => ({
+          delayMs: 5,
+          flags: index === 100 ? packetFlags.discontinuity : 0,
+        }),
+      })) {
+        const payload = Buffer.from(arrival.packet.payload);
+        if (arrival.packet.seq >= 100) payload[17] = moved;
+        yield { ...arrival, packet: { ...arrival.packet, payload } };
+      }
+    }
+    expect(heard(jump(), 4).steepest).toBeLessThanOrEqual(stepMax);
+  });
+});
+
+describe('speech with pauses that are not sent', () => {
+  const frames = 960;
+  const speech = speechSignal(frames * 50, 2);
+  const settings: EncoderSettings = {
+    bitrate: 24_000,
+    complexity: 5,
+    vbr: true,
+    constrainedVbr: true,
+    dtx: true,
+    fec: false,
+    expectedLossPercent: 0,
+    signal: 'voice',
+    bandwidthMax: 'wide',
+    forcedChannels: 0,
+  };
+  /** One second of speech, two of silence, a second of speech. */
+  const said = new Int16Array(200 * frames * 2);
+  said.set(speech);
+  said.set(speech, 150 * frames * 2);
+
+  /** Of the silence only the first packet is sent, and what the encoder sends as refreshes. */
+  function* withPause(): Generator<Arrival> {
+    const encoder = createNativeBackend().createEncoder('voip', 2, settings);
+    let seq = 0;
+    let pauses = false;
+    for (let mediaTime = 0; mediaTime < 200 * frames; mediaTime += frames) {
+      const bytes = Buffer.alloc(1_000);
+      const length = encoder.encode(said.subarray(mediaTime * 2), frames, bytes);
+      const unsent = pauses && isDtx(length);
+      pauses = isDtx(length);
+      if (unsent) continue;
+      const payload = bytes.subarray(0, length);
+      const flags = pauses ? packetFlags.dtx : 0;
+      const packet = { seq, mediaTime, captureTimeUs: undefined, flags, payload };
+      seq += 1;
+      yield { atUs: ((mediaTime + frames) * 1_000) / 48 + 5_000, packet };
+    }
+    encoder.close();
+  }
+
+  test('is filled quietly, as no loss, and each word begins in its place', () => {
+    const listener = new Recorder();
+    const decoder = createNativeBackend().createDecoder(2);
+    const sent = [...withPause()];
+    expect(sent.length).toBeLessThan(150);
+    const { counters, card } = new PlayoutSimulation({
+      arrivals: sent,
+      seconds: 4,
+      targetMs: 20,
+      decoder,
+      listener,
+    }).run();
+    decoder.close();
+    expect(counters.concealedFrames).toBe(0);
+    expect(counters.insertedFrames + counters.trimmedFrames).toBe(0);
+    expect(card.underruns).toBe(0);
+    const level = (fromMs: number, toMs: number): number => {
+      const part = listener.samples.slice(fromMs * 48, toMs * 48);
+      return Math.sqrt(part.reduce((sum, sample) => sum + sample * sample, 0) / part.length);
+    };
+    expect(level(1_500, 2_900)).toBeLessThan(0.02 * level(100, 900));
+    expect(level(3_100, 3_900)).toBeGreaterThan(0.8 * level(100, 900));
+  });
+});
