@@ -650,6 +650,17 @@ describe('the end of a source', () => {
     bench.assertAllHome();
   });
 
+  test('fades, whatever its last sample is', () => {
+    const bench = new Bench();
+    bench.decoder.real = () => 10_000;
+    bench.run(stream(10, 20), 1_205);
+    bench.player.end(bench.card.nowUs);
+    bench.run([], 1_300);
+    const sound = bench.card.heard.filter((sample) => sample !== silence);
+    expect(sound.at(-1)).toBeLessThan(100);
+    expect(sound.at(-1 - fadeOutMs * ms)).toBe(10_000);
+  });
+
   test('with a loss in front of the last packet plays that packet too', () => {
     const bench = new Bench();
     const arrivals = stream(5, 20).filter(({ packet }) => packet.seq !== 3);
