@@ -80,7 +80,7 @@ describe('kvm-audioctl with a standard output that cannot be written', () => {
   afterAll(() => daemon.stop());
 
   async function run(redirected: string): Promise<{ code: number | null; said: string }> {
-    const line = `'${process.execPath}' '${controlPath}' status ${redirected}`;
+    const line = `'${controlPath}' status ${redirected}`;
     const shell = new TestProcess('bash', 'bash', ['-o', 'pipefail', '-c', line], daemon.env);
     const { code } = await shell.ended;
     return { code, said: shell.output };
@@ -90,6 +90,13 @@ describe('kvm-audioctl with a standard output that cannot be written', () => {
     expect(await run('>/dev/full')).toEqual({
       code: 1,
       said: 'kvm-audioctl: standard output cannot be written (ENOSPC)\n',
+    });
+  });
+
+  it('says so and fails where it is closed', async () => {
+    expect(await run('>&-')).toEqual({
+      code: 1,
+      said: 'kvm-audioctl: standard output cannot be written (EBADF)\n',
     });
   });
 
