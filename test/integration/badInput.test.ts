@@ -8,6 +8,7 @@ import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
 
 const daemonPath = inRepository('packages/supervisor/bin/kvm-audiod.js');
+const levels = 'low, medium, high, ultra';
 const controlPath = inRepository('packages/cli/bin/kvm-audioctl.js');
 
 describe('kvm-audiod on bad input', () => {
@@ -206,10 +207,24 @@ describe('kvm-audiod on bad input', () => {
   );
 
   it.each([
-    [['demo', '--input'], 'Not enough arguments following: input (--help shows how)\n'],
-    [[], 'a command is missing (--help shows how)\n'],
+    [['demo', '--input'], '--input needs a value'],
+    [['demo', '--quality', 'b\n'], `--quality must be one of ${levels}, not "b\\n"`],
+    [[], 'a command is missing'],
+    [['bogus'], 'unknown command bogus'],
+    [['quality'], 'a command is missing: list, get or set'],
+    [['quality', 'bogus'], 'unknown command bogus'],
+    [['quality', 'set'], 'missing: <direction> <level>'],
+    [['quality', 'set', 'input'], 'missing: <level>'],
+    [['quality', 'set', 'up', 'low'], '<direction> must be one of output, input, not "up"'],
+    [['quality', 'set', 'input', 'best'], `<level> must be one of ${levels}, not "best"`],
+    [['quality', 'set', 'input', 'low', 'more'], 'unknown argument more'],
+    [['status', '--bo-gus=3'], 'unknown argument --bo-gus'],
+    [['bridge', '--wait', 'x'], '--wait must be a number of seconds from 0 to 3600'],
   ])('has kvm-audioctl answer %j with one line', async (args, text) => {
-    expect(await runControl(args, folder)).toEqual({ code: 64, said: `kvm-audioctl: ${text}` });
+    expect(await runControl(args, folder)).toEqual({
+      code: 64,
+      said: `kvm-audioctl: ${text} (--help shows how)\n`,
+    });
   });
 
   it('is missed by the CLI with one line and an exit code of its own', async () => {

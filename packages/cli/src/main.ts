@@ -3,36 +3,43 @@ import yargs from 'yargs';
 import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
 import { latencyCommand } from './commands/latency.js';
-import { qualityCommand } from './commands/quality.js';
+import { qualityCommand, setPositionals } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
+import { usageText } from './usageText.js';
 
 /** As in sysexits.h. */
-const exitCodes = { failed: 1, usage: 64, noDaemon: 69, forbidden: 77, socketPath: 78 };
+const exitCodes = { failed: 1, usage: 64, noDaemon: 69, taken: 75, forbidden: 77, socketPath: 78 };
 
 const exitCodeOf: Record<string, number> = {
+  AUDIO_ALREADY_RUNNING: exitCodes.taken,
   CONNECTION_CLOSED: exitCodes.noDaemon,
   FORBIDDEN: exitCodes.forbidden,
   ENAMETOOLONG: exitCodes.socketPath,
 };
 
+const hintOf: Record<string, string> = {
+  AUDIO_ALREADY_RUNNING: '; --takeover takes its place',
+  CONNECTION_CLOSED: '; is kvm-audiod running?',
+};
+
 function die(error: unknown): never {
-  const code = exitCodeOf[(error as { code?: string }).code ?? ''] ?? exitCodes.failed;
+  const { code = '' } = error as { code?: string };
   const message = escapeControls(error instanceof Error ? error.message : String(error));
-  const hint = code === exitCodes.noDaemon ? '; is kvm-audiod running?' : '';
-  console.error(`kvm-audioctl: ${message}${hint}`);
-  process.exit(code);
+  console.error(`kvm-audioctl: ${message}${hintOf[code] ?? ''}`);
+  process.exit(exitCodeOf[code] ?? exitCodes.failed);
 }
 
-function refuseUsage(message: string): never {
-  const text = escapeControls(message.trim().replace(/\s*\n\s*/g, '; '));
-  console.error(`kvm-audioctl: ${text} (--help shows how)`);
+function refuseUsage(message: string, argv: readonly string[]): never {
+  const text = usageText(message, argv, setPositionals);
+  console.error(`kvm-audioctl: ${escapeControls(text)} (--help shows how)`);
   process.exit(exitCodes.usage);
 }
 
 async function main(argv: string[]): Promise<void> {
   await yargs(argv)
     .scriptName('kvm-audioctl')
+    .locale('en')
     .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
     .command(statusCommand)
     .command(bridgeCommand)
@@ -41,9 +48,15 @@ async function main(argv: string[]): Promise<void> {
     .command(demoCommand)
     .demandCommand(1, 'a command is missing')
     .strict()
+    // Only where there are commands; all others turn it off, and call it an argument.
+    .strictCommands()
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
-    .parserConfiguration({ 'duplicate-arguments-array': false })
-    .fail((message, error) => (message ? refuseUsage(message) : die(error)))
+    .parserConfiguration({
+      'duplicate-arguments-array': false,
+      // Else an unknown --a-b is told as aB too.
+      'camel-case-expansion': false,
+    })
+    .fail((message, error) => (message ? refuseUsage(message, argv) : die(error)))
     .parseAsync();
 }
 

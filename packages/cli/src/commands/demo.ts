@@ -1,5 +1,6 @@
 import { qualityLevels } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
+import { choice } from '../choice.js';
 import { Demo } from '../demo/Demo.js';
 import { isFailure, tellOutputLost, whenOutputIsLost } from '../standardStreams.js';
 
@@ -10,12 +11,13 @@ export const demoCommand: CommandModule<object, DemoArgs> = {
   describe: 'run a daemon here, bridge its input to its output, print a line a second',
   builder: (args) =>
     args
+      .strictCommands(false)
       .option('input', { type: 'string', requiresArg: true, describe: 'ALSA PCM to capture from' })
       .option('output', { type: 'string', requiresArg: true, describe: 'ALSA PCM to play on' })
       .option('quality', {
-        choices: qualityLevels,
+        ...choice('--quality', qualityLevels, 'level of both directions'),
+        requiresArg: true,
         default: 'medium' as const,
-        describe: 'level of both directions',
       }),
   handler: async (options) => {
     const demo = new Demo(options);

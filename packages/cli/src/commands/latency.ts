@@ -7,6 +7,7 @@ export const latencyCommand: CommandModule<object, { json: boolean; wait: number
   describe: 'how long sound is on its way, stage by stage',
   builder: (args) =>
     args
+      .strictCommands(false)
       .option('json', { type: 'boolean', default: false, describe: 'everything, as JSON' })
       .options(waitOption),
   handler: async ({ json, wait }) => {

@@ -6,6 +6,7 @@ import {
 } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
 import { askDaemon, waitOption } from '../askDaemon.js';
+import { choice } from '../choice.js';
 import { formatTable } from '../formatStatus.js';
 
 const heading = ['DIRECTION', 'LEVEL', 'kbps', 'Hz', 'CHANNELS', 'FRAME ms', 'APPLICATION'];
@@ -28,7 +29,7 @@ type AskArgs = { wait: number };
 const listCommand: CommandModule<object, AskArgs> = {
   command: 'list',
   describe: 'every level of both directions',
-  builder: (args) => args.options(waitOption),
+  builder: (args) => args.strictCommands(false).options(waitOption),
   handler: async ({ wait }) => {
     const entries = await askDaemon((control) => control.call('quality.list', {}), wait);
     console.log(formatEntries(entries));
@@ -38,7 +39,7 @@ const listCommand: CommandModule<object, AskArgs> = {
 const getCommand: CommandModule<object, AskArgs> = {
   command: 'get',
   describe: 'the level of each direction',
-  builder: (args) => args.options(waitOption),
+  builder: (args) => args.strictCommands(false).options(waitOption),
   handler: async ({ wait }) => {
     const entries = await askDaemon((control) => control.call('quality.get', {}), wait);
     console.log(formatEntries(entries));
@@ -50,13 +51,21 @@ type SetArgs = AskArgs & {
   level: (typeof qualityLevels)[number];
 };
 
+/** What `quality set` takes. */
+export const setPositionals = ['<direction>', '<level>'] as const;
+const [directionName, levelName] = setPositionals;
+
 const setCommand: CommandModule<object, SetArgs> = {
-  command: 'set <direction> <level>',
+  command: `set ${setPositionals.join(' ')}`,
   describe: 'change a level, without a gap',
   builder: (args) =>
     args
-      .positional('direction', { choices: directions, demandOption: true })
-      .positional('level', { choices: qualityLevels, demandOption: true })
+      .strictCommands(false)
+      .positional('direction', {
+        ...choice(directionName, directions, 'whose level'),
+        demandOption: true,
+      })
+      .positional('level', { ...choice(levelName, qualityLevels, 'which'), demandOption: true })
       .options(waitOption),
   handler: async ({ direction, level, wait }) => {
     const set = (control: ControlClient) => control.call('quality.set', { direction, level });
@@ -66,9 +75,13 @@ const setCommand: CommandModule<object, SetArgs> = {
 };
 
 export const qualityCommand: CommandModule = {
-  command: 'quality <command>',
+  command: 'quality',
   describe: 'quality levels: list, get, set',
   builder: (args) =>
-    args.command(listCommand).command(getCommand).command(setCommand).demandCommand(1),
+    args
+      .command(listCommand)
+      .command(getCommand)
+      .command(setCommand)
+      .demandCommand(1, 'a command is missing: list, get or set'),
   handler: () => undefined,
 };

@@ -3,9 +3,11 @@ import type { CommandModule } from 'yargs';
 import { askDaemon, waitOption } from '../askDaemon.js';
 import { formatStatus } from '../formatStatus.js';
 
-/** Both pipelines run and have told their figures. */
-function isUp({ output, input }: DaemonStatus): boolean {
-  return [output, input].every(({ state, stream }) => state === 'running' && stream !== null);
+/** Both processes run, and know what their cards do: nothing of them is `starting`. */
+export function isUp({ output, input }: Pick<DaemonStatus, 'output' | 'input'>): boolean {
+  return [output, input].every(
+    ({ state, stream }) => state === 'running' && stream !== null && stream.state !== 'starting',
+  );
 }
 
 export const statusCommand: CommandModule<object, { json: boolean; wait: number }> = {
@@ -13,6 +15,7 @@ export const statusCommand: CommandModule<object, { json: boolean; wait: number 
   describe: 'what the daemon and its pipelines do',
   builder: (args) =>
     args
+      .strictCommands(false)
       .option('json', { type: 'boolean', default: false, describe: 'everything, as JSON' })
       .options(waitOption),
   handler: async ({ json, wait }) => {
