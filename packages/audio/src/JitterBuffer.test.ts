@@ -9,6 +9,7 @@ const ms = mediaRate / 1000;
 const frame = 20 * ms;
 const limits: JitterBufferLimits = {
   capacityMs: 200,
+  sizedMsMax: 400,
   packetsMax: 12,
   concealMsMax: 100,
   comfortMsMax: 300,
@@ -496,6 +497,86 @@ describe('the bounds', () => {
     expect(bench.step(true).action).toBe('wait');
     expect(bench.insert(0)).toBeUndefined();
     expect(bench.steps()).toEqual([decode(0, 0, true)]);
+  });
+});
+
+describe('a size in packets', () => {
+  const target = 10 * ms;
+  /** What waits behind a packet that is missing. */
+  const waiting = (bench: Bench): (number | undefined)[] => bench.steps().map(({ seq }) => seq);
+
+  test('bounds what waits', () => {
+    const bench = new Bench().started();
+    expect(bench.buffer.resize(4, { goalFrames: target })).toBe(0);
+    for (let seq = 2; seq <= 5; seq++) expect(bench.insert(seq)).toBeUndefined();
+    expect(bench.insert(6)).toBe('jitter_overflow');
+    expect(bench.buffer.queuedFrames).toBe(4 * frame);
+    expect(waiting(bench)).toEqual([3, 4, 5, 6]);
+    bench.assertAllHome();
+  });
+
+  test('that shrinks lets the oldest go at once, and says how many', () => {
+    const bench = new Bench().started();
+    for (let seq = 2; seq <= 11; seq++) bench.insert(seq);
+    expect(bench.buffer.resize(3, { goalFrames: target })).toBe(7);
+    expect(bench.pool.stats().inUse).toBe(3);
+    expect(waiting(bench)).toEqual([9, 10, 11]);
+    bench.assertAllHome();
+  });
+
+  test('that grows lets more wait than any time that is fixed', () => {
+    const bench = new Bench({ packetsMax: 30 }).started();
+    bench.buffer.resize(15, { goalFrames: target });
+    for (let seq = 2; seq <= 16; seq++) expect(bench.insert(seq)).toBeUndefined();
+    expect(bench.insert(17)).toBe('jitter_overflow');
+    expect(bench.buffer.queuedFrames).toBe(300 * ms);
+    bench.assertAllHome();
+  });
+
+  test.each([
+    // packets, target in ms, packet in ms, room in ms
+    [6, 10, 20, 120],
+    [6, 10, 5, 30],
+    [6, 10, 2.5, 15],
+    [20, 10, 20, 400],
+    [20, 10, 60, 400], // no size is more
+    [3, 40, 20, 60], // target and packet are just in it
+    [3, 41, 20, 61], // and hold where they are not
+    [3, 10, 2.5, 12.5],
+    [1, 500, 60, 560],
+  ])('of %i, with a target of %f ms, is for packets of %f ms %f ms', (packets, ...inMs) => {
+    const [targetMs, packetMs, roomMs] = inMs;
+    const bench = new Bench();
+    bench.buffer.resize(packets, { goalFrames: targetMs * ms });
+    expect(bench.buffer.capacityFrames(packetMs * ms)).toBe(roomMs * ms);
+  });
+
+  test('is one of packets as they come', () => {
+    const bench = new Bench({ packetsMax: 30 }).started();
+    bench.buffer.resize(4, { goalFrames: target });
+    for (let seq = 2; seq <= 5; seq++) bench.insert(seq);
+    const short = 10 * ms;
+    expect(bench.insert(12, {}, short)).toBe('jitter_overflow');
+    expect(bench.buffer.queuedFrames).toBeLessThanOrEqual(4 * short);
+    bench.assertAllHome();
+  });
+
+  test('is never more than there are slots', () => {
+    const bench = new Bench({ packetsMax: 4 }).started();
+    bench.buffer.resize(10, { goalFrames: target });
+    for (let seq = 2; seq <= 5; seq++) expect(bench.insert(seq)).toBeUndefined();
+    expect(bench.insert(6)).toBe('jitter_overflow');
+    expect(bench.pool.stats().inUse).toBe(4);
+    expect(bench.buffer.resize(10, { goalFrames: target })).toBe(0);
+    bench.assertAllHome();
+  });
+
+  test('is not less than the newest packet', () => {
+    const bench = new Bench().started();
+    bench.buffer.resize(1, { goalFrames: 0 });
+    for (const seq of [2, 3]) bench.insert(seq);
+    expect(waiting(bench)).toEqual([3]);
+    bench.assertAllHome();
   });
 });
 

@@ -4,9 +4,19 @@ import { isDtx } from './codec/opusPacket.js';
 import type { FramePool } from './FramePool.js';
 import type { PacketSlot } from './PacketSlot.js';
 
+/** How much audio is to be unplayed when a packet comes; it may change at any time. */
+export interface PlayoutGoal {
+  readonly goalFrames: number;
+}
+
 export type JitterBufferLimits = {
-  /** Audio that may wait here, in milliseconds; beyond it the oldest goes (`jitter_overflow`). */
+  /**
+   * Audio that may wait here, in milliseconds, while no size is set; beyond it the oldest goes
+   * (`jitter_overflow`).
+   */
   capacityMs: number;
+  /** No size is more than this. */
+  sizedMsMax: number;
   /** Packets that may wait, whatever their length: the size of the pool's share. */
   packetsMax: number;
   /** Longest gap that is filled with made-up audio; a longer one is skipped. */
@@ -19,6 +29,7 @@ export type JitterBufferLimits = {
 
 export const jitterBufferLimits: JitterBufferLimits = {
   capacityMs: 200,
+  sizedMsMax: 400,
   packetsMax: 80,
   concealMsMax: 100,
   comfortMsMax: 1_000,
@@ -72,6 +83,9 @@ export class JitterBuffer {
   /** In order of media time; at most `packetsMax`. */
   readonly #queue: PacketSlot[] = [];
   #queuedFrames = 0;
+  #size: { packets: number; target: PlayoutGoal } | undefined;
+  /** Length of the newest packet. */
+  #packetFrames = 0;
   #playTime: number | undefined;
   #lastSeq = 0;
   #concealedRun = 0;
@@ -109,6 +123,7 @@ export class JitterBuffer {
     while (index > 0 && (this.#queue[index - 1]?.mediaTime ?? 0) > packet.mediaTime) index -= 1;
     const before = this.#queue[index - 1];
     if (before && before.mediaTime === packet.mediaTime) return 'duplicate_packet';
+    this.#packetFrames = frames;
     const overflow = this.#makeRoom(frames);
     const slot = this.#pool.acquire();
     if (!slot) return 'pool_empty';
@@ -123,6 +138,26 @@ export class JitterBuffer {
     this.#queue.splice(Math.max(0, index - overflow), 0, slot);
     this.#queuedFrames += frames;
     return overflow > 0 ? 'jitter_overflow' : undefined;
+  }
+
+  /**
+   * So many packets may wait from now on, but always the playout target and one packet.
+   *
+   * @param targetFrames audio that is wanted unplayed when the next packet comes.
+   * @returns how many of the oldest packets were too many.
+   */
+  resize(packets: number, target: PlayoutGoal): number {
+    this.#size = { packets, target };
+    return this.#makeRoom(0);
+  }
+
+  /** Audio that may wait here where packets are `packetFrames` long. */
+  capacityFrames(packetFrames: number): number {
+    const { capacityMs, sizedMsMax } = this.#limits;
+    if (!this.#size) return capacityMs * framesPerMs;
+    const { packets, target } = this.#size;
+    const sizedFrames = Math.min(packets * packetFrames, sizedMsMax * framesPerMs);
+    return Math.max(sizedFrames, target.goalFrames + packetFrames);
   }
 
   /**
@@ -176,13 +211,17 @@ export class JitterBuffer {
     return false;
   }
 
-  /** @returns how many of the oldest packets were dropped. */
+  /**
+   * @param frames of the packet that comes; 0 = none does.
+   * @returns how many of the oldest packets were dropped.
+   */
   #makeRoom(frames: number): number {
     let dropped = 0;
-    const capacity = this.#limits.capacityMs * framesPerMs;
+    const capacity = this.capacityFrames(this.#packetFrames);
+    const packetsMax = this.#limits.packetsMax - (frames > 0 ? 1 : 0);
     while (
       this.#queue.length > 0 &&
-      (this.#queue.length >= this.#limits.packetsMax || this.#queuedFrames + frames > capacity)
+      (this.#queue.length > packetsMax || this.#queuedFrames + frames > capacity)
     ) {
       const oldest = this.#shift();
       const end = oldest.mediaTime + oldest.frames;

@@ -36,6 +36,8 @@ const report: PipelineReport = {
   packetsSent: 0,
   bytes: 1_000,
   drops,
+  queueMs: 2.5,
+  capacity: { frames: 6, ms: 120, targetWins: 0 },
   concealedMs: 25,
   trimmedMs: 5,
   insertedMs: 12,
@@ -99,6 +101,15 @@ function status(output: Partial<PipelineStatus>, input: Partial<PipelineStatus>)
     version: '0.1.0',
     uptimeMs: 3_723_999,
     usage: { cpuPercent: null, memoryPercent: 20, residentBytes: 53_687_091 },
+    buffers: {
+      input_buffer_size: 6,
+      output_buffer_size: 6,
+      average_latency_ms: null,
+      system_cpu_percent: null,
+      system_memory_percent: null,
+      adaptation_count: 0,
+      last_adaptation: null,
+    },
     output: pipeline(output),
     input: pipeline({ direction: 'input', ...input }),
   };
@@ -145,6 +156,7 @@ describe('the status', () => {
       ['DRIFT ppm', '+123', '-'],
       ['UNDERRUNS', '3', '-'],
       ['XRUNS', '2', '2'],
+      ['BUFFER frames/ms', '6/120', '6/120'],
       ['DROPS', '0', '0'],
       ['CLIENTS', '1', '1'],
       ['DEVICE', 'hw:UAC2Gadget', 'hw:UAC2Gadget'],
@@ -163,7 +175,7 @@ describe('the status', () => {
       '-',
       '10',
       'medium',
-      ...Array(13).fill('-'),
+      ...Array(14).fill('-'),
     ]);
   });
 
@@ -177,7 +189,7 @@ describe('the status', () => {
       stream: null,
     } as const;
     const text = formatStatus(status({ stream: degraded }, dead));
-    expect(text.split('\n').slice(22)).toEqual([
+    expect(text.split('\n').slice(23)).toEqual([
       '',
       'output: no such device',
       'output: dropped at late_packet: 4',
@@ -211,6 +223,21 @@ describe('the status', () => {
     );
     const heard = formatStatus(status({ reportAgeMs: 2_000 }, { reportAgeMs: null, stream: null }));
     expect(heard).not.toContain('heartbeat');
+  });
+
+  test('has a dash where queues are bounded in time, and says where the target won', () => {
+    const fixed = { ...report, capacity: { frames: null, ms: 200, targetWins: 0 } };
+    const won = (targetWins: number) => ({
+      stream: { ...report, capacity: { frames: 3, ms: 62.5, targetWins } },
+    });
+    const lines = formatStatus(status(won(1), { stream: fixed })).split('\n');
+    expect(lines.map((line) => line.split(/ {2,}/))).toContainEqual([
+      'BUFFER frames/ms',
+      '3/62.5',
+      '-/200',
+    ]);
+    expect(lines).toContain('output: buffer size under the playout target once');
+    expect(formatStatus(status(won(2), {}))).toContain('under the playout target 2 times');
   });
 
   test('adds up the drops of all places', () => {

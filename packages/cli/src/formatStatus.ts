@@ -100,6 +100,11 @@ function formatMargin({ marginMs, targetMs }: PipelineReport): string {
   return `${marginMs === null ? '-' : round(marginMs)}/${targetMs === null ? '-' : round(targetMs)}`;
 }
 
+/** How much may queue. A dash where the bound is a time alone. */
+function formatCapacity({ capacity: { frames, ms } }: PipelineReport): string {
+  return `${frames ?? '-'}/${round(ms)}`;
+}
+
 /** The lines of the table: a name, and what it says of a pipeline. */
 const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[] = [
   ['PIPELINE', ({ direction }) => direction],
@@ -118,6 +123,7 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['DRIFT ppm', (pipeline) => formatPlayed(pipeline, formatDrift)],
   ['UNDERRUNS', (pipeline) => formatPlayed(pipeline, ({ underruns }) => underruns)],
   ['XRUNS', (pipeline) => formatStream(pipeline, ({ xruns }) => xruns)],
+  ['BUFFER frames/ms', (pipeline) => formatStream(pipeline, formatCapacity)],
   ['DROPS', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],
   ['CLIENTS', (pipeline) => formatStream(pipeline, ({ clients }) => clients)],
   ['DEVICE', (pipeline) => formatStream(pipeline, ({ device }) => escapeControls(device))],
@@ -136,6 +142,9 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
   if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
+  const { targetWins = 0 } = stream?.capacity ?? {};
+  const times = targetWins === 1 ? 'once' : `${targetWins} times`;
+  if (targetWins > 0) remarks.push(`${direction}: buffer size under the playout target ${times}`);
   const drops = Object.entries(stream?.drops ?? {}).filter(([, count]) => count > 0);
   for (const [place, count] of drops) remarks.push(`${direction}: dropped at ${place}: ${count}`);
   for (const { client, lossPercent, jitterMs, bufferMs } of stream?.clientFigures ?? []) {

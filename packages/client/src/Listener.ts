@@ -80,7 +80,7 @@ export type ListenerCounters = {
  * `mediaTime` go on, also where the pipeline was restarted, and the first packet after a gap
  * carries the flag `packetFlags.discontinuity`.
  *
- * The daemon queues 200 ms for a listener that is slow, then drops its oldest packets: `gap` tells.
+ * The daemon queues up to 200 ms for a listener that is slow, then drops its oldest packets: `gap` tells.
  */
 export class Listener extends EventEmitter<ListenerEvents> implements AsyncIterable<AudioPacket> {
   readonly #link: Link;

@@ -1,6 +1,7 @@
 export type {
   Application,
   AudioPacket,
+  BufferStats,
   CardReport,
   ClientStats,
   ControlMethods,
@@ -25,6 +26,7 @@ export type {
   ProcessUsage,
   QualityEntry,
   QualityLevel,
+  QueueCapacity,
   ResultOf,
   SocketName,
   SourceFeedback,

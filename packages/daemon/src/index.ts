@@ -2,6 +2,7 @@ export * from './access.js';
 export * from './ClientFigures.js';
 export * from './ClientListener.js';
 export * from './cardReport.js';
+export type { BufferSettings } from './config/buffers.js';
 export type { Config } from './config/schema.js';
 export * from './DeviceKeeper.js';
 export * from './exitCodes.js';

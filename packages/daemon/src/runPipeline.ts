@@ -46,6 +46,8 @@ export interface Pipeline {
   tune(change: TuningChange): PipelineTuning;
   /** Where audio waits to be played. @returns how much was left out, in milliseconds. */
   skipBacklog?(): number;
+  /** So many frames may queue from now on; what is beyond them goes, the oldest first. */
+  setBuffer(frames: number): void;
   /** Gives everything back: clients, device, slots. */
   stop(): Promise<void>;
 }
@@ -108,6 +110,10 @@ export async function runPipeline(
     'quality.set': ({ level }) => need().setQuality(level),
     'tuning.set': (change) => need().tune(change),
     'backlog.skip': () => ({ skippedMs: need().skipBacklog?.() ?? 0 }),
+    'buffer.set': ({ frames }) => {
+      need().setBuffer(frames);
+      return {};
+    },
   };
   const channel = new Connection(new SocketStream(supervisorFd), {
     onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),

@@ -319,6 +319,10 @@ export class InputPipeline implements Pipeline {
     return entry;
   }
 
+  setBuffer(frames: number): void {
+    this.#sinks.resize(frames);
+  }
+
   #entry(level: QualityLevel): QualityEntry {
     return { direction: 'input', level, format: this.#streamFormat(this.#formatOf(level)) };
   }
@@ -372,6 +376,8 @@ export class InputPipeline implements Pipeline {
         capture_ring_full: this.#drops.capture_ring_full + (device?.ringFullSlots ?? 0),
         send_queue_full: dropped,
       },
+      queueMs: this.#sinks.queueMs,
+      capacity: this.#sinks.capacity(this.#format.frameMs),
       concealedMs: 0,
       trimmedMs: 0,
       insertedMs: 0,

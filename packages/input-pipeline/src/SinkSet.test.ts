@@ -66,11 +66,11 @@ function sinkOf(set: SinkSet, reads = true): Sink {
 }
 
 /** As the pipeline does it: acquire, seal, send, release. @returns false where the pool is empty. */
-function send(set: SinkSet, seq: number): boolean {
+function send(set: SinkSet, seq: number, frames = 960): boolean {
   const slot = pool.acquire();
   if (!slot) return false;
   slot.seq = seq;
-  slot.frames = 960;
+  slot.frames = frames;
   slot.captureTimeUs = undefined;
   slot.setPayload(limits.packetPayloadBytesMax);
   slot.seal();
@@ -114,6 +114,57 @@ describe('a set of sinks', () => {
       return slow.seqs.at(-1) === 299;
     });
     expect(slow.seqs.length).toBe(300 - set.totals().dropped);
+    await until(() => pool.stats().inUse === 0);
+  });
+
+  test('lets as many packets wait for each as its size says, old and new sinks alike', async () => {
+    const set = new SinkSet();
+    const [stopped, quick] = [sinkOf(set, false), sinkOf(set)];
+    const sendAll = async (from: number, to: number): Promise<void> => {
+      for (let seq = from; seq < to; seq++) {
+        send(set, seq);
+        await until(() => quick.seqs.at(-1) === seq);
+      }
+    };
+    await sendAll(0, 40);
+    expect(set.queueMs).toBe(200 / 2);
+    expect(set.totals().dropped).toBe(40 - 2 - 10);
+    set.resize(4);
+    expect(set.queueMs).toBe(80 / 2);
+    expect(set.totals().dropped).toBe(40 - 2 - 4);
+    const later = sinkOf(set, false);
+    await sendAll(40, 60);
+    expect(set.queueMs).toBe((80 + 80) / 3);
+    expect(set.totals().dropped).toBe(60 - 2 - 4 + 20 - 2 - 4);
+    for (const sink of [stopped, later]) sink.read();
+    await until(() => {
+      set.flush();
+      return stopped.seqs.at(-1) === 59 && later.seqs.at(-1) === 59;
+    });
+    // Two were with the kernel, four waited.
+    expect(stopped.seqs).toEqual([0, 1, 56, 57, 58, 59]);
+    expect(later.seqs).toEqual([40, 41, 56, 57, 58, 59]);
+    expect(set.queueMs).toBe(0);
+    await until(() => pool.stats().inUse === 0);
+  });
+
+  test('counts its size in packets of the present length, and never beyond 200 ms', async () => {
+    const set = new SinkSet();
+    expect(set.capacity(20)).toEqual({ frames: null, ms: 200, targetWins: 0 });
+    set.resize(6);
+    expect(set.capacity(20)).toEqual({ frames: 6, ms: 120, targetWins: 0 });
+    expect(set.capacity(2.5).ms).toBe(15);
+    set.resize(20);
+    expect(set.capacity(10).ms).toBe(200);
+    expect(set.capacity(60).ms).toBe(200);
+    const slow = sinkOf(set, false);
+    for (let seq = 0; seq < 50; seq++) {
+      send(set, seq, seq < 30 ? 960 : 240);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // 20 packets of 5 ms: those of 20 ms went when the first of them came.
+    expect(set.queueMs).toBe(100);
+    slow.connection.destroy();
     await until(() => pool.stats().inUse === 0);
   });
 

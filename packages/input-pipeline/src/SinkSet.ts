@@ -1,5 +1,5 @@
 import type { PacketSlot } from '@kvm-audio/audio';
-import { type Connection, PacketSender } from '@kvm-audio/protocol';
+import { type Connection, limits, PacketSender, type QueueCapacity } from '@kvm-audio/protocol';
 
 /**
  * Everybody who listens. Each has a queue of its own, so that a slow one loses its own packets and
@@ -8,6 +8,9 @@ import { type Connection, PacketSender } from '@kvm-audio/protocol';
 export class SinkSet {
   readonly #senders = new Map<Connection, PacketSender>();
   readonly #onWaited: (waitedMs: number) => void;
+  /** So many packets may wait for each; nothing = the most that ever may. */
+  #packets: number | undefined;
+  #packetMs = 0;
   #sentByGone = 0;
   #droppedByGone = 0;
 
@@ -20,8 +23,33 @@ export class SinkSet {
     return this.#senders.size;
   }
 
+  /** Audio that waits for a client, on average over all. */
+  get queueMs(): number {
+    let queuedMs = 0;
+    for (const sender of this.#senders.values()) queuedMs += sender.queuedMs;
+    return this.size === 0 ? 0 : queuedMs / this.size;
+  }
+
+  /** Lets so many packets wait for each client from now on. */
+  resize(packets: number): void {
+    this.#packets = packets;
+    this.#bound();
+  }
+
+  /** A client that stood still is not to hear more of old audio than `sendQueueMs`. */
+  capacity(packetMs: number): QueueCapacity {
+    const sizedMs = (this.#packets ?? Number.POSITIVE_INFINITY) * packetMs;
+    const ms = packetMs > 0 ? Math.min(sizedMs, limits.sendQueueMs) : limits.sendQueueMs;
+    return { frames: this.#packets ?? null, ms, targetWins: 0 };
+  }
+
+  #bound(): void {
+    const { ms } = this.capacity(this.#packetMs);
+    for (const sender of this.#senders.values()) sender.bound(ms);
+  }
+
   add(connection: Connection): void {
-    const sender = new PacketSender(connection);
+    const sender = new PacketSender(connection, this.capacity(this.#packetMs).ms);
     sender.onWaited = this.#onWaited;
     this.#senders.set(connection, sender);
   }
@@ -37,6 +65,10 @@ export class SinkSet {
 
   /** Offers a sealed packet to each; they retain it as long as they need it. */
   send(packet: PacketSlot): void {
+    if (packet.durationMs !== this.#packetMs) {
+      this.#packetMs = packet.durationMs;
+      this.#bound();
+    }
     for (const sender of this.#senders.values()) sender.offer(packet);
   }
 

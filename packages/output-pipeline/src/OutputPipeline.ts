@@ -41,6 +41,7 @@ import {
   ProtocolError,
   type QualityEntry,
   type QualityLevel,
+  type QueueCapacity,
   qualityLevels,
   type ReceivedPacket,
   type SourceFeedback,
@@ -100,6 +101,8 @@ export class OutputPipeline implements Pipeline {
   #bytes = 0;
   #lastPacketUs = 0;
   readonly #shape: PlaybackShape;
+  #sizeFrames: number | null = null;
+  #targetWins = 0;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
@@ -326,6 +329,29 @@ export class OutputPipeline implements Pipeline {
     return entry;
   }
 
+  setBuffer(frames: number): void {
+    const { goalFrames } = this.#target;
+    const { frameMs } = this.#format(this.#level);
+    this.#sizeFrames = frames;
+    if ((frames - 1) * frameMs * framesPerMs < goalFrames) this.#targetWins += 1;
+    this.#counters.drops.jitter_overflow += this.#jitter.resize(frames, this.#target);
+  }
+
+  /** What the card itself holds is not ours. */
+  #queueMs(nowUs: number): number {
+    const ringFrames = this.#device.device?.playout(nowUs).ringFrames ?? 0;
+    return (ringFrames + this.#jitter.queuedFrames) / framesPerMs;
+  }
+
+  #capacity(): QueueCapacity {
+    const packetFrames = this.#format(this.#level).frameMs * framesPerMs;
+    return {
+      frames: this.#sizeFrames,
+      ms: this.#jitter.capacityFrames(packetFrames) / framesPerMs,
+      targetWins: this.#targetWins,
+    };
+  }
+
   #entry(level: QualityLevel): QualityEntry {
     return { direction: 'output', level, format: this.#format(level) };
   }
@@ -348,6 +374,8 @@ export class OutputPipeline implements Pipeline {
       packetsSent: 0,
       bytes: this.#bytes,
       drops: { ...this.#counters.drops },
+      queueMs: this.#queueMs(nowUs),
+      capacity: this.#capacity(),
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),

@@ -731,6 +731,27 @@ describe('a burst that is longer than the ring', () => {
   });
 });
 
+describe('a burst that is longer than the jitter buffer', () => {
+  test.each([
+    // 10 ms are unplayed, as in each packet's way; 70 ms are reached with four packets.
+    [4, 40 - 4 - 4],
+    [10, 40 - 4 - 10],
+    [20, 40 - 4 - 20],
+  ])('of %i packets loses %i of 40', (packets, lost) => {
+    const bench = new Bench();
+    bench.jitter.resize(packets, { goalFrames: targetMs * ms });
+    const arrivals = stream(90, 20);
+    bench.run(arrivals.slice(0, 50), 2_021);
+    for (const { packet } of arrivals.slice(50)) {
+      bench.player.onPacket(receivedPacket(packet), bench.card.nowUs);
+    }
+    expect(bench.counters.drops.jitter_overflow).toBe(lost);
+    expect(bench.jitter.queuedFrames).toBe(packets * 20 * ms);
+    bench.player.rest();
+    bench.pool.assertAllHome();
+  });
+});
+
 describe('a device that takes nothing', () => {
   test('bounds what waits: the oldest packets go, and all slots come home', () => {
     const bench = new Bench();

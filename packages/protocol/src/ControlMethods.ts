@@ -17,6 +17,7 @@ import {
   type StreamFormat,
 } from './format.js';
 import type { LatencyReport, PipelineTuning, TuningChange } from './latency.js';
+import { sendQueuePacketsMax } from './limits.js';
 import type { DaemonStatus } from './status.js';
 
 export type QualityEntry = { direction: Direction; level: QualityLevel; format: StreamFormat };
@@ -45,6 +46,8 @@ export type PipelineMethods = {
   'tuning.set': Method<TuningChange, PipelineTuning>;
   /** Goes on with the newest audio, within the target. */
   'backlog.skip': Method<Record<string, never>, { skippedMs: number }>;
+  /** So many frames may queue: see `QueueCapacity`. */
+  'buffer.set': Method<{ frames: number }, Record<string, never>>;
 };
 
 export type ParamsOf<Map, M extends keyof Map> =
@@ -79,6 +82,7 @@ export const pipelineChecks: {
     complexity: optional(integer(0, 10)),
   }),
   'backlog.skip': nothing,
+  'buffer.set': shape({ frames: integer(1, sendQueuePacketsMax) }),
 };
 
 /**

@@ -204,6 +204,25 @@ describe('a packet sender', () => {
     all.connection.destroy();
   });
 
+  test('drops the oldest at once where less may wait from now on', async () => {
+    const all = await bench();
+    const { sender, peer, received } = all;
+    const first = await fillKernel(all);
+    for (let i = 0; i < 10; i++) sender.offer(new CountedPacket(first + i));
+    sender.bound(80);
+    expect(sender).toMatchObject({ queuedMs: 80, dropped: 6 });
+    expect(CountedPacket.held).toBe(2 + 4);
+    sender.offer(new CountedPacket(first + 10));
+    expect(sender).toMatchObject({ queuedMs: 80, dropped: 7 });
+    sender.bound(100);
+    sender.offer(new CountedPacket(first + 11));
+    sender.offer(new CountedPacket(first + 12));
+    expect(sender).toMatchObject({ queuedMs: 100, dropped: 8 });
+    peer.resume();
+    await until(() => received.length === first + 5);
+    expect(received.slice(first)).toEqual([8, 9, 10, 11, 12].map((i) => first + i));
+  });
+
   test('keeps the newest packet even where it is longer than the queue', async () => {
     const all = await bench(20);
     await fillKernel(all);

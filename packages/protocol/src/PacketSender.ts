@@ -21,7 +21,7 @@ export interface OutgoingPacket {
  */
 export class PacketSender {
   readonly #connection: Connection;
-  readonly #queueMsMax: number;
+  #queueMsMax: number;
   // A ring; #first is the oldest.
   readonly #slots: (OutgoingPacket | undefined)[] = new Array(sendQueuePacketsMax + 1);
   /** When each was offered. */
@@ -71,11 +71,14 @@ export class PacketSender {
     this.#offeredMs[index] = performance.now();
     this.#waiting += 1;
     this.#waitingMs += packet.durationMs;
-    while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) {
-      this.#dropped += 1;
-      this.#removeOldest();
-    }
+    this.#dropExcess();
     this.flush();
+  }
+
+  /** Lets so much wait from now on. What waits beyond it goes at once, the oldest first. */
+  bound(queueMsMax: number): void {
+    this.#queueMsMax = queueMsMax;
+    this.#dropExcess();
   }
 
   /** Sends what waits, as far as it is taken. A client that takes nothing for long is told off. */
@@ -95,6 +98,13 @@ export class PacketSender {
     this.#stopped = true;
     this.#dropped += this.#waiting;
     while (this.#waiting > 0) this.#removeOldest();
+  }
+
+  #dropExcess(): void {
+    while (this.#waiting > sendQueuePacketsMax || this.#isTooLong()) {
+      this.#dropped += 1;
+      this.#removeOldest();
+    }
   }
 
   #onTaken(): void {

@@ -137,6 +137,7 @@ describe('a call of a method', () => {
   test('has a check for each method of a pipeline', () => {
     expect(Object.keys(pipelineChecks).sort()).toEqual([
       'backlog.skip',
+      'buffer.set',
       'pipeline.stop',
       'quality.get',
       'quality.list',

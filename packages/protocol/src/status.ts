@@ -44,6 +44,32 @@ export type CardReport = {
   format: string;
 };
 
+/** How much may wait in a pipeline's own queue: each client's in the input, the jitter buffer. */
+export type QueueCapacity = {
+  /** The size that is set; nil: none is, the bound is a fixed time. */
+  frames: number | null;
+  /** What that comes to, with frames of the present length. */
+  ms: number;
+  /** Sizes that were set under the playout target and one frame, which held instead. */
+  targetWins: number;
+};
+
+/** Capacities of the queues, and what they follow. Figures are nil before they are measured. */
+export type BufferStats = {
+  /** In frames. */
+  input_buffer_size: number;
+  output_buffer_size: number;
+  average_latency_ms: number | null;
+  /** Sum of both pipelines, of one core. */
+  system_cpu_percent: number | null;
+  /** Mean of both pipelines. */
+  system_memory_percent: number | null;
+  /** How often a size changed. */
+  adaptation_count: number;
+  /** When one did last, in milliseconds since 1970. */
+  last_adaptation: number | null;
+};
+
 /** What a pipeline tells the supervisor with each heartbeat. Counters count since its start. */
 export type PipelineReport = {
   state: StreamState;
@@ -58,6 +84,12 @@ export type PipelineReport = {
   packetsSent: number;
   bytes: number;
   drops: DropCounts;
+  /**
+   * How long audio waits in our own queues now, without the frame itself, the codec and the card,
+   * in milliseconds. Output: jitter buffer and ring. Input: what is queued for a client, on average.
+   */
+  queueMs: number;
+  capacity: QueueCapacity;
   /** Audio that was made up for missing packets, in milliseconds. */
   concealedMs: number;
   /** Audio that was cut out to get back to the wanted margin, in milliseconds. */
@@ -133,6 +165,7 @@ export type DaemonStatus = {
   uptimeMs: number;
   /** Of the supervisor itself; nil before the first sample. */
   usage: ProcessUsage | null;
+  buffers: BufferStats;
   output: PipelineStatus;
   input: PipelineStatus;
 };

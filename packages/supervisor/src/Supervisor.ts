@@ -26,6 +26,7 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { BoundSocket } from './BoundSocket.js';
+import { BufferControl } from './BufferControl.js';
 import { chooseDevice, deviceEnvironment } from './chooseDevices.js';
 import { directionLatency } from './latency/directionLatency.js';
 import { LatencyMonitor, type LatencySubject } from './latency/LatencyMonitor.js';
@@ -59,6 +60,7 @@ export class Supervisor {
   readonly #config: Config;
   readonly #levels: Record<Direction, QualityLevel>;
   readonly #pipelines: Record<Direction, Served>;
+  readonly #buffers: BufferControl;
   readonly #controlSocket: BoundSocket;
   readonly #control: ClientListener;
   readonly #monitor = new ProcessMonitor(() => this.#pids());
@@ -78,6 +80,15 @@ export class Supervisor {
     this.#latency = new LatencyMonitor({
       config: config.latency,
       subjects: { output: this.#latencySubject('output'), input: this.#latencySubject('input') },
+      log,
+    });
+    this.#buffers = new BufferControl({
+      settings: config.buffers,
+      pipelines: {
+        output: this.#pipelines.output.process,
+        input: this.#pipelines.input.process,
+      },
+      usageOf: (pid) => this.#monitor.usageOf(pid),
       log,
     });
     this.#control = new ClientListener({
@@ -103,11 +114,13 @@ export class Supervisor {
     for (const direction of directions) this.#pipelines[direction].process.start();
     this.#monitor.start();
     this.#latency.start();
+    this.#buffers.start();
   }
 
   async stop(): Promise<void> {
     this.#latency.stop();
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
+    this.#buffers.stop();
     this.#monitor.stop();
     this.#controlSocket.close();
     await this.#control.close();
@@ -167,6 +180,7 @@ export class Supervisor {
       version,
       uptimeMs: Math.round(performance.now() - this.#startedAtMs),
       usage: this.#monitor.usageOf(process.pid),
+      buffers: this.#buffers.stats(),
       output: this.#pipelineStatus('output'),
       input: this.#pipelineStatus('input'),
     };

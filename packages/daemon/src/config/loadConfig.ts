@@ -58,6 +58,7 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
       return `unknown key ${keys.join(', ')}`;
     }
     case 'too_small':
+      if (issue.inclusive === false) return `${key} = ${value}: must be more than ${issue.minimum}`;
       return `${key} = ${value}: ${describeSize(issue.origin, 'least', issue.minimum)}`;
     case 'too_big':
       return `${key} = ${value}: ${describeSize(issue.origin, 'most', issue.maximum)}`;

@@ -1,5 +1,6 @@
 import { applications, frameLengthsMs, qualityLevels } from '@kvm-audio/protocol';
 import { z } from 'zod';
+import { buffers, checkSizes } from './buffers.js';
 
 /** Longest silence or buffer that a key may ask for; more is a typing error. */
 const bufferMsMax = 1_000;
@@ -178,6 +179,7 @@ const sections = z.strictObject({
   output: output.prefault({}),
   input: input.prefault({}),
   codec: codec.prefault({}),
+  buffers: buffers.prefault({}),
   clients: clients.prefault({}),
   control: control.prefault({}),
   realtime: realtime.prefault({}),
@@ -185,6 +187,9 @@ const sections = z.strictObject({
   log: log.prefault({}),
 });
 
-export const configSchema = sections.superRefine(checkBuffers).superRefine(checkLatency);
+export const configSchema = sections
+  .superRefine(checkBuffers)
+  .superRefine(checkLatency)
+  .superRefine((config, context) => checkSizes(config.buffers, context));
 
 export type Config = z.infer<typeof configSchema>;
