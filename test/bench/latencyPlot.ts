@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { promisedP99Ms } from './promises.js';
 import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
@@ -12,7 +13,7 @@ const plotRight = 730;
 const rowHeight = 24;
 const groupHead = 30;
 const top = 64;
-const bottom = 52;
+const bottom = 72;
 /** Of a violin, to either side. */
 const violinHalf = 9;
 const violinHalfMin = 1.5;
@@ -40,7 +41,7 @@ type Axis = { fromMs: number; toMs: number; x(ms: number): number };
  * chirps took so long; a line at the median; dashed, what is promised of our p99. An SVG that
  * follows the reader's colour scheme.
  */
-export function formatLatencyPlot({ rows }: Results): string {
+export function formatLatencyPlot({ rows, windows }: Results): string {
   const shown = rows.filter((row) => row.setting.profile === 'program' && namesOf(row).length > 0);
   const axis = axisOf(shown.flatMap(({ legs }) => allLatenciesMs(Object.values(legs).flat())));
   let y = top;
@@ -68,9 +69,17 @@ export function formatLatencyPlot({ rows }: Results): string {
     ...ticks(axis, top - 4, y),
     ...groups,
     text((plotLeft + plotRight) / 2, y + 40, 'quiet middle', 'latency, ms (logarithmic)'),
+    text(20, y + 60, 'quiet', circumstances(windows.length)),
     '</svg>',
     '',
   ].join('\n');
+}
+
+function circumstances(stalls: number): string {
+  const [cpu] = cpus();
+  const machine = `${cpus().length} × ${cpu?.model ?? process.arch}, Node ${process.version}`;
+  const late = `a plain C thread was woken over 3 ms late ${stalls} times meanwhile`;
+  return `${new Date().toISOString().slice(0, 10)}, ${machine}; ${late}`;
 }
 
 const namesOf = ({ legs }: Row): SubjectName[] =>

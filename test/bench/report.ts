@@ -9,8 +9,9 @@ import type { BadWindow } from './Witness.js';
 /** Markdown, so that each table can go into README or docs as it is. */
 export function formatReport(results: Results): string {
   const { rows, fanOut, recovery, drift, skipped, windows } = results;
+  const measured = rows.length + fanOut.length + recovery.length + drift.length;
   const parts: [boolean, string, () => string][] = [
-    [true, 'Promises', () => promiseTable(results)],
+    [measured > 0, 'Promises', () => promiseTable(results)],
     [rows.length > 0, 'Latency of the whole path', () => latencyTable(results)],
     [
       rows.some(({ setting }) => setting.name === 'medium'),
