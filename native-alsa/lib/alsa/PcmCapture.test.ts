@@ -1,5 +1,6 @@
 import { closeAll, find, joined, openCapture, takeSlots } from '../../test/streams.js';
 import { pattern, until, VirtualCard } from '../../test/VirtualCard.js';
+import { monotonicUs } from '../alsa.js';
 
 jest.setTimeout(40_000);
 
@@ -54,6 +55,18 @@ test('a slot is the same object each time, and a view on the ring', async () => 
     recorder.capture.release();
   }
   expect(seen.size).toBe(3);
+});
+
+test('a slot says how late the card gave its last sample: no later than it was seen', async () => {
+  const { capture } = await openCapture(card.device, {}, false);
+  for (let i = 0; i < 10; i++) {
+    await until(() => capture.peek() !== undefined);
+    const { timeUs, frames, lateUs } = capture.peek()!;
+    const seenLateUs = monotonicUs() - timeUs - (frames * 1e6) / 48_000;
+    expect(lateUs).toBeGreaterThanOrEqual(0);
+    expect(lateUs).toBeLessThanOrEqual(seenLateUs + 100);
+    capture.release();
+  }
 });
 
 test('a full ring drops what is new, counts it, and marks the next slot', async () => {

@@ -23,3 +23,9 @@ test('a packet that waited for its client counts with its wait', () => {
   expect(ipc?.count).toBe(2);
   expect(ipc?.maxMs).toBe(80);
 });
+
+test('what the card keeps to itself is told apart', () => {
+  const latency = new CaptureLatency(0);
+  for (const lateUs of [200, 400]) latency.addCard(lateUs, 5_100);
+  expect(latency.cardMs(5_100)).toBeCloseTo(0.3);
+});
