@@ -13,6 +13,8 @@ const { rate, channels } = pcmFormat;
 const heardSeconds = 20;
 const trackSeconds = 60;
 const agreementMs = 3;
+/** A correction of the margin moves one figure before the other: then it is listened again. */
+const takesMax = 3;
 
 let daemon: TestDaemon;
 
@@ -23,14 +25,25 @@ beforeAll(async () => {
 
 afterAll(() => daemon.stop());
 
+/** What was put in, cut out and made up since the start, in milliseconds. */
+async function corrections(): Promise<number> {
+  const {
+    insertedMs = 0,
+    trimmedMs = 0,
+    concealedMs = 0,
+  } = (await daemon.status()).output.stream ?? {};
+  return insertedMs + trimmedMs + concealedMs;
+}
+
 /** Sounds in, sounds out: what somebody with two microphones would measure. */
-async function outside(): Promise<{ medianMs: number; ownMs: number }> {
+async function outside(): Promise<{ medianMs: number; ownMs: number; corrected: boolean }> {
   const { inputCard, outputCard, folder } = daemon;
   const track = join(folder, 'chirps.raw');
   writeFileSync(track, makeChirpTrack(trackSeconds * rate, makeProgramme()));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
   const player = playOn(inputCard, track);
   try {
+    const before = await corrections();
     await recording.waitFor(heardSeconds * rate);
     const { output } = await daemon.call('latency.get', {});
     expect(output?.endToEnd.from).toBe('capture');
@@ -43,7 +56,8 @@ async function outside(): Promise<{ medianMs: number; ownMs: number }> {
       untilMs,
     );
     expect(latenciesMs.length).toBeGreaterThan(100);
-    return { medianMs: median(latenciesMs), ownMs: output?.endToEnd.p50Ms ?? 0 };
+    const corrected = (await corrections()) !== before;
+    return { medianMs: median(latenciesMs), ownMs: output?.endToEnd.p50Ms ?? 0, corrected };
   } finally {
     await recording.abandon();
     await player.stop('SIGKILL');
@@ -52,7 +66,9 @@ async function outside(): Promise<{ medianMs: number; ownMs: number }> {
 
 describe('the latency that the daemon tells', () => {
   it(`is within ${agreementMs} ms of what is heard from outside, by the median`, async () => {
-    const { medianMs, ownMs } = await outside();
+    let heard = await outside();
+    for (let take = 1; take < takesMax && heard.corrected; take++) heard = await outside();
+    const { medianMs, ownMs } = heard;
     expect(Math.abs(medianMs - ownMs)).toBeLessThan(agreementMs);
   });
 
