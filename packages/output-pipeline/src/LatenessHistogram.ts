@@ -20,6 +20,7 @@ export class LatenessHistogram {
   /** A sample of `#weightAtUs` weighs one. */
   #weightAtUs = 0;
   readonly #latestMs = new Float64Array(secondsKept);
+  readonly #sorted = new Float64Array(secondsKept);
   #second = 0;
 
   /** @param ms at most what the buckets hold counts; more is taken as that. */
@@ -44,20 +45,11 @@ export class LatenessHistogram {
     return 0;
   }
 
-  /** The second largest of the seconds of the last minute: who is alone there is an outlier. */
-  secondLargestMs(nowUs: number): number {
+  /** The latest of the last minute's seconds, but for so many: those are outliers. */
+  latestButMs(outliers: number, nowUs: number): number {
     this.#passTo(nowUs);
-    let largest = 0;
-    let second = 0;
-    for (const ms of this.#latestMs) {
-      if (ms > largest) {
-        second = largest;
-        largest = ms;
-      } else if (ms > second) {
-        second = ms;
-      }
-    }
-    return second;
+    this.#sorted.set(this.#latestMs);
+    return this.#sorted.sort()[secondsKept - 1 - outliers] ?? 0;
   }
 
   /** Of the second that runs and the one before: it was no lateness after all. */

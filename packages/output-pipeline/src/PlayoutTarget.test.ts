@@ -75,6 +75,25 @@ describe('the playout target', () => {
     expect(bench.seconds(60).goalMs).toBe(7);
   });
 
+  test('lets a source on this machine be late ten times a minute before it follows', () => {
+    const bench = new Bench({}, true).seconds(30);
+    const calm = bench.goalMs;
+    for (let i = 0; i < 10; i++) {
+      bench.packet(14);
+      bench.seconds(4);
+    }
+    expect(bench.goalMs).toBeLessThanOrEqual(calm);
+    bench.packet(14);
+    expect(bench.goalMs).toBeCloseTo(14 + 1 + 3, 5);
+  });
+
+  test('goes no further than 20 ms for a source on this machine, whatever it may', () => {
+    const late = (lateMs: number): number =>
+      new Bench({}, true).seconds(60, (index) => (index % 9 === 0 ? lateMs : 0)).goalMs;
+    expect(late(16)).toBe(20);
+    expect(late(60)).toBeCloseTo(5, 0);
+  });
+
   test('takes packets that were held up together as one that is late', () => {
     const bench = new Bench().seconds(30);
     for (let late = 100; late > 0; late -= frameMs) bench.packet(late);

@@ -10,10 +10,14 @@ export type PlayoutTargetOptions = {
 };
 
 const framesPerMs = mediaRate / 1000;
-/** By the source: one on this machine loses nothing, so that its low water can be lower. */
+/**
+ * By the source: one on this machine loses nothing, so that its low water can be lower. What is
+ * late there is a wake-up; a busy machine has some a minute, each cheaper than a longer delay, and
+ * the delay from card to card stays under 50 ms.
+ */
 const sourceKinds = {
-  local: { startMs: 10, lowWaterMs: 3 },
-  remote: { startMs: 20, lowWaterMs: 5 },
+  local: { startMs: 10, lowWaterMs: 3, mostMs: 20, outliersPerMinute: 10 },
+  remote: { startMs: 20, lowWaterMs: 5, mostMs: Number.POSITIVE_INFINITY, outliersPerMinute: 1 },
 } as const;
 /** Between the low water and the lateness that is to be in time. */
 const spareMs = 1;
@@ -28,8 +32,8 @@ const fall = { msPerSecond: 2, sharePerSecond: 0.05 };
  * How much audio is to be unplayed when a punctual packet comes: one goal for the jitter buffer,
  * the ring and the device together. It covers the lateness of the stream, compared with the
  * earliest packets of the last seconds: of all packets but one in 200, and of all but the latest
- * of the last minute. So an outlier is made up for, and the second of its kind is followed at
- * once; the way down is slow. Knows no audio; its clock is what it is told.
+ * of the last minute. So an outlier is made up for, and another of its kind is followed at once;
+ * the way down is slow. Knows no audio; its clock is what it is told.
  */
 export class PlayoutTarget {
   readonly #options: PlayoutTargetOptions;
@@ -95,9 +99,13 @@ export class PlayoutTarget {
     return this.#bounded(this.#options.fixedMs ?? sourceKinds[this.#kind].startMs);
   }
 
-  #bounded(ms: number): number {
+  get #mostMs(): number {
     const { fixedMs, mostMs } = this.#options;
-    return Math.max(Math.min(ms, fixedMs ?? mostMs), this.#lowWaterMs + leastOverLowWaterMs);
+    return fixedMs ?? Math.min(mostMs, sourceKinds[this.#kind].mostMs);
+  }
+
+  #bounded(ms: number): number {
+    return Math.max(Math.min(ms, this.#mostMs), this.#lowWaterMs + leastOverLowWaterMs);
   }
 
   /** Another source: what is known of the last one says nothing. */
@@ -120,7 +128,7 @@ export class PlayoutTarget {
     const lateUs = this.#lateness.observe(packet, frames, nowUs);
     if (lateUs === undefined) return undefined;
     const lateMs = lateUs / 1000;
-    const coverable = lateMs <= this.#options.mostMs - this.#lowWaterMs - spareMs;
+    const coverable = lateMs <= this.#mostMs - this.#lowWaterMs - spareMs;
     if (coverable && !this.#lateness.follows) this.#histogram.add(lateMs, nowUs);
     if (this.#options.fixedMs === undefined) this.#steer(nowUs, this.#sinceUs);
     return lateMs * framesPerMs;
@@ -136,7 +144,7 @@ export class PlayoutTarget {
   #steer(nowUs: number, sinceUs: number): void {
     const lateMs = Math.max(
       this.#histogram.quantileMs(nowUs),
-      this.#histogram.secondLargestMs(nowUs),
+      this.#histogram.latestButMs(sourceKinds[this.#kind].outliersPerMinute, nowUs),
     );
     const neededMs = this.#bounded(lateMs + spareMs + this.#lowWaterMs);
     const wantedMs = nowUs - sinceUs < warmUpUs ? Math.max(neededMs, this.#startMs) : neededMs;
