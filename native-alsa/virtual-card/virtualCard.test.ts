@@ -223,6 +223,9 @@ describe('the control command', () => {
     [2, ['x', 'skew', '1001']],
     [2, ['x', 'skew', 'nan']],
     [2, ['x', 'rate', '44100', '--loudly']],
+    [2, ['x', 'pitch']],
+    [2, ['x', 'pitch', 'on', '--max', '0']],
+    [2, ['x', 'pitch', 'off', '--max', '1']],
     [2, ['x', 'host-idle', 'maybe']],
     [2, ['x', 'unplug', '--errno', 'EPERM']],
     [2, ['../x', 'status']],
@@ -235,6 +238,28 @@ describe('the control command', () => {
     expect({ exit, lines: stderr.trim().split('\n').length }).toEqual({ exit: code, lines: 1 });
     expect(stderr).toMatch(/^kvm-audio-card: \w/);
   });
+});
+
+describe('amixer', () => {
+  const pitch = "iface=PCM,name='Playback Pitch 1000000'";
+
+  test.each(['kvm_card:x', 'kvm_plug:x', 'kvm_card:CARD=x,RATE=44100'])(
+    'shows and sets the pitch of %s',
+    (name) => {
+      expect(control('x', 'pitch', 'on').status).toBe(0);
+      expect(run('amixer', '-D', name, 'contents').stdout).toContain('min=750000,max=1005000');
+      expect(run('amixer', '-D', name, 'cset', pitch, '1000300').stdout).toContain(
+        ': values=1000300',
+      );
+      expect(status('x')).toMatchObject({ pitchPpm: 300, pitchMaxPpm: 5_000 });
+      control('x', 'skew', '12');
+      control('x', 'rate', '44100');
+      expect(status('x')).toMatchObject({ pitchPpm: 300, skewPpm: 12 });
+      control('x', 'pitch', 'off');
+      expect(status('x')).toMatchObject({ pitchPpm: 0, pitchMaxPpm: 0 });
+      expect(run('amixer', '-D', name, 'contents')).toMatchObject({ status: 0, stdout: '' });
+    },
+  );
 });
 
 describe('the ALSA configuration', () => {
@@ -314,6 +339,13 @@ const cases: Record<string, string> = {
   skew: 'a skew shows in the position, and changing it does not make it jump',
   rate: 'a changed rate paces a running handle, and is the only one that a new handle offers',
   'rate-unsaid': 'a rate that changes unsaid paces a handle that was offered the old one',
+  pitch: 'the pitch control moves the clock, on top of the skew, and the position does not jump',
+  'pitch-bounds':
+    'the pitch control has the bounds that it was given, and takes what is beyond as them',
+  'pitch-absent':
+    'a card has no pitch control unless it was given one, and none once that is taken away',
+  'pitch-unplug': 'after an unplug the controls give ENODEV, and ENOENT to open',
+  'pitch-hang': 'a pitch control on a hanging card does not return until it is let go',
   'killed-player': 'a killed or stopped player leaves the card usable and the capture running',
 };
 

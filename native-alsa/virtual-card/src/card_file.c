@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "card_clock.h"
@@ -18,6 +19,8 @@
 #define OPEN_TRIES 16
 #define LOCKED_PLUGS (1u << 20)
 #define DEFAULT_EIO_MS 10000u
+#define LOCK_POLL_MS 2
+#define HANG_POLL_NS 10000000L
 
 bool card_name_is_valid(const char *name)
 {
@@ -255,9 +258,24 @@ bool card_side_is_held(const struct card *card, enum card_side side, uint32_t pl
 	return fcntl(card->fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }
 
-int card_lock_command(const struct card *card)
+int card_lock_command(const struct card *card, int wait_ms)
 {
-	return take_lock(card, lock_range(0, 1));
+	const struct timespec pause = {0, LOCK_POLL_MS * 1000000L};
+	int err = take_lock(card, lock_range(0, 1));
+
+	for (int waited_ms = 0; err == -EBUSY && waited_ms < wait_ms; waited_ms += LOCK_POLL_MS) {
+		nanosleep(&pause, NULL);
+		err = take_lock(card, lock_range(0, 1));
+	}
+	return err;
+}
+
+void card_unlock_command(const struct card *card)
+{
+	struct flock range = lock_range(0, 1);
+
+	range.l_type = F_UNLCK;
+	fcntl(card->fd, F_OFD_SETLK, &range);
 }
 
 int card_lock_whole(const struct card *card)
@@ -268,6 +286,14 @@ int card_lock_whole(const struct card *card)
 void card_wake(const struct card *card)
 {
 	futimens(card->fd, NULL);
+}
+
+void card_hang_point(const struct card *card)
+{
+	const struct timespec pause = {0, HANG_POLL_NS};
+
+	while (atomic_load(&card->header->hang))
+		nanosleep(&pause, NULL);
 }
 
 int card_remove(struct card *card)

@@ -40,14 +40,18 @@ void card_close(struct card *card);
 int card_lock_side(const struct card *card, enum card_side side, uint32_t plug);
 bool card_side_is_held(const struct card *card, enum card_side side, uint32_t plug);
 
-/* The control command's lock, while it changes something. */
-int card_lock_command(const struct card *card);
+/* The lock of who changes something about the card: waited for so long, then -EBUSY. */
+int card_lock_command(const struct card *card, int wait_ms);
+void card_unlock_command(const struct card *card);
 
 /* All of the above at once: nobody has the card open. */
 int card_lock_whole(const struct card *card);
 
 /* Wakes everybody who watches the file (inotify IN_ATTRIB on it or on its folder). */
 void card_wake(const struct card *card);
+
+/* Waits while the card is told to hang: stands for a kernel call that never returns. */
+void card_hang_point(const struct card *card);
 
 /* Removes the file; the caller holds the whole lock. */
 int card_remove(struct card *card);

@@ -4,7 +4,8 @@
  * belongs together is published by one atomic after it is complete. A process may be killed or
  * stopped between any two instructions and the others go on.
  *
- *   card position   frames since the card was made; it always runs, at rate x (1 + skew)
+ *   card position   frames since the card was made; it always runs, at rate x (1 + skew), and
+ *                   where the card has a pitch control, x (1 + pitch)
  *   side position   the card position less the time the side was halted (host idle, no signal,
  *                   suspended): what a stream's pointer counts
  *
@@ -23,6 +24,9 @@
 #define CARD_RATE_MAX 192000u
 #define CARD_CHANNELS_MAX 8u
 #define CARD_SKEW_MAX_PPM 1000
+#define CARD_PITCH_MIN_PPM (-250000)
+#define CARD_PITCH_MAX_PPM 250000
+#define CARD_PITCH_USUAL_MAX_PPM 5000u
 #define CARD_RING_SECONDS 4u
 #define CARD_CLOCK_ENTRIES 16u
 #define CARD_HALT_ENTRIES 64u
@@ -45,10 +49,10 @@ enum card_halt_reason {
 struct card_clock_entry {
 	_Atomic int64_t anchor_ns;          /* CLOCK_MONOTONIC */
 	_Atomic int64_t anchor_microframes;
-	_Atomic int64_t rate_microhz;       /* with the skew in it */
+	_Atomic int64_t rate_microhz;       /* with skew and pitch in it */
 	_Atomic int64_t skew_milli_ppm;
 	_Atomic uint32_t rate_hz;           /* without */
-	uint32_t unused;
+	_Atomic int32_t pitch_ppm;
 };
 
 struct card_clock {
@@ -111,7 +115,7 @@ struct card_header {
 	_Atomic uint32_t hang;              /* 1: every call on the card waits */
 	_Atomic uint32_t halted_eio_ms;     /* a blocked call on a halted side: EIO */
 	_Atomic uint32_t offered_rate_hz;   /* to new handles; the clock may have another */
-	uint32_t unused;
+	_Atomic uint32_t pitch_max_ppm;     /* of the pitch control; 0: the card has none */
 };
 
 #endif

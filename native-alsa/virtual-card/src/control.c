@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define LOCK_TRIES 200
-#define LOCK_PAUSE_NS 10000000L
+#define LOCK_WAIT_MS 2000
 #define GADGET_EIO_MS 500u
 
 static const char usage_text[] =
@@ -23,6 +21,8 @@ static const char usage_text[] =
 	"  skew PPM                       its clock runs fast (+) or slow (-), -1000 to 1000\n"
 	"  rate HZ [--unsaid]             its clock changes to another rate; --unsaid: and it\n"
 	"                                 offers the old one, as receivers do that do not know\n"
+	"  pitch on [--max PPM] | off     gives it the pitch control of a USB gadget: up to PPM\n"
+	"                                 faster (5000), or takes that away\n"
 	"  xrun [playback|capture]        breaks the running stream(s) once\n"
 	"  unplug [--errno ENODEV|EBADFD] the card goes; open handles are dead for ever\n"
 	"  replug                         it comes back, for new opens\n"
@@ -90,6 +90,18 @@ static int run_rate(struct card *card, struct arguments arguments)
 	return control_rate(card, (uint32_t)hz, !unsaid);
 }
 
+static int run_pitch(struct card *card, struct arguments arguments)
+{
+	bool on = is_word(arguments, 0, "on");
+	bool bounded = on && is_word(arguments, 1, "--max");
+	double max_ppm = CARD_PITCH_USUAL_MAX_PPM;
+
+	if ((!on && !is_word(arguments, 0, "off")) || arguments.count != (bounded ? 3 : 1) ||
+	    (bounded && !parse_number(arguments.value[2], 1, CARD_PITCH_MAX_PPM, &max_ppm)))
+		return usage("pitch: say on, on --max with 1 to 250000, in ppm, or off");
+	return control_pitch(card, on ? (uint32_t)max_ppm : 0);
+}
+
 static int run_xrun(struct card *card, struct arguments arguments)
 {
 	bool playback = is_word(arguments, 0, "playback");
@@ -136,14 +148,8 @@ static bool is_switch(const char *command)
 /* A command is short: one that does not let go has been stopped by somebody. */
 static int lock_command(const struct card *card)
 {
-	const struct timespec pause = {0, LOCK_PAUSE_NS};
-
-	for (int tries = 0; tries < LOCK_TRIES; tries++) {
-		if (card_lock_command(card) == 0)
-			return 0;
-		nanosleep(&pause, NULL);
-	}
-	return refuse("another command holds the card");
+	return card_lock_command(card, LOCK_WAIT_MS) == 0 ? 0
+							   : refuse("another command holds the card");
 }
 
 static int run_plain(struct card *card, const char *command)
@@ -169,6 +175,8 @@ static int run_change(struct card *card, const char *command, struct arguments a
 		return run_skew(card, arguments);
 	if (strcmp(command, "rate") == 0)
 		return run_rate(card, arguments);
+	if (strcmp(command, "pitch") == 0)
+		return run_pitch(card, arguments);
 	if (strcmp(command, "xrun") == 0)
 		return run_xrun(card, arguments);
 	if (strcmp(command, "unplug") == 0)

@@ -30,23 +30,36 @@ static bool is_running(const struct card *card, enum card_side side)
 
 int control_skew(struct card *card, int64_t milli_ppm)
 {
-	struct card_clock *clock = &card->header->clock;
+	struct card_pace pace = card_clock_pace(&card->header->clock);
 
-	card_clock_set(clock, card_clock_rate_hz(clock), milli_ppm, monotonic_ns());
+	pace.skew_milli_ppm = milli_ppm;
+	card_clock_set(&card->header->clock, pace, monotonic_ns());
 	card_wake(card);
 	return 0;
 }
 
 int control_rate(struct card *card, uint32_t rate_hz, bool offered)
 {
-	struct card_clock *clock = &card->header->clock;
+	struct card_pace pace = card_clock_pace(&card->header->clock);
 
 	if (rate_hz > card->header->ring_frames / 2)
 		return refuse("this card was made for at most %u Hz: remove it, and make it anew",
 			      card->header->ring_frames / 2);
-	card_clock_set(clock, rate_hz, card_clock_skew_milli_ppm(clock), monotonic_ns());
+	pace.rate_hz = rate_hz;
+	card_clock_set(&card->header->clock, pace, monotonic_ns());
 	if (offered)
 		atomic_store(&card->header->offered_rate_hz, rate_hz);
+	card_wake(card);
+	return 0;
+}
+
+int control_pitch(struct card *card, uint32_t max_ppm)
+{
+	struct card_pace pace = card_clock_pace(&card->header->clock);
+
+	pace.pitch_ppm = 0;
+	atomic_store(&card->header->pitch_max_ppm, max_ppm);
+	card_clock_set(&card->header->clock, pace, monotonic_ns());
 	card_wake(card);
 	return 0;
 }

@@ -88,6 +88,7 @@ static void print_flag(const char *key, bool value, bool json)
 int control_status(const struct card *card, const char *name, bool json)
 {
 	const struct card_header *header = card->header;
+	struct card_pace pace = card_clock_pace(&header->clock);
 	int64_t now_ns = monotonic_ns();
 	struct side_status playback = look(card, CARD_PLAYBACK, now_ns);
 	struct side_status capture = look(card, CARD_CAPTURE, now_ns);
@@ -98,9 +99,11 @@ int control_status(const struct card *card, const char *name, bool json)
 	print_text("file", card->path, json);
 	print_text("format", snd_pcm_format_name((snd_pcm_format_t)header->format), json);
 	print_number("channels", header->channels, 0, json);
-	print_number("rate", card_clock_rate_hz(&header->clock), 0, json);
+	print_number("rate", pace.rate_hz, 0, json);
 	print_number("offeredRate", atomic_load(&header->offered_rate_hz), 0, json);
-	print_number("skewPpm", (double)card_clock_skew_milli_ppm(&header->clock) / 1000, 3, json);
+	print_number("skewPpm", (double)pace.skew_milli_ppm / 1000, 3, json);
+	print_number("pitchPpm", pace.pitch_ppm, 0, json);
+	print_number("pitchMaxPpm", atomic_load(&header->pitch_max_ppm), 0, json);
 	print_number("monotonicNs", (double)now_ns, 0, json);
 	print_number("position", (double)card_clock_position(&header->clock, now_ns), 0, json);
 	print_flag("plugged", atomic_load(&header->plug) % 2 == 0, json);

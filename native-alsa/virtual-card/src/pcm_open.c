@@ -129,7 +129,7 @@ static int constrain(struct stream *stream)
 static int take_side(struct stream *stream)
 {
 	stream->plug = atomic_load(&stream->card.header->plug);
-	stream_hang_point(stream);
+	card_hang_point(&stream->card);
 	if (stream->plug % 2 != 0)
 		return -ENOENT;
 	return card_lock_side(&stream->card, stream->side, stream->plug);

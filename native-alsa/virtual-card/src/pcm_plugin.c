@@ -45,7 +45,7 @@ static int on_stop(snd_pcm_ioplug_t *io)
 {
 	struct stream *stream = enter(io);
 
-	stream_hang_point(stream);
+	card_hang_point(&stream->card);
 	stream_stop(stream);
 	stream_report(stream, SND_PCM_STATE_SETUP);
 	stream_poll_kick(stream);
@@ -245,7 +245,7 @@ static int on_close(snd_pcm_ioplug_t *io)
 {
 	struct stream *stream = io->private_data;
 
-	stream_hang_point(stream);
+	card_hang_point(&stream->card);
 	if (!is_dead(stream))
 		stream_stop(stream);
 	pcm_plugin_free(stream);

@@ -2,21 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "card_cable.h"
 #include "card_clock.h"
 
-#define HANG_POLL_NS 10000000L
 #define LOOP_NS 2000000LL
-
-void stream_hang_point(const struct stream *stream)
-{
-	const struct timespec pause = {0, HANG_POLL_NS};
-
-	while (atomic_load(&stream->card.header->hang))
-		nanosleep(&pause, NULL);
-}
 
 static bool is_suspended(const struct stream *stream)
 {
@@ -48,7 +38,7 @@ static void bury(struct stream *stream)
 
 int stream_check(struct stream *stream)
 {
-	stream_hang_point(stream);
+	card_hang_point(&stream->card);
 	if (atomic_load(&stream->card.header->plug) == stream->plug)
 		return 0;
 	bury(stream);

@@ -52,9 +52,6 @@ static inline bool stream_is_capture(const struct stream *stream)
 /* Is the card still there? If not, the handle is made dead for ever; -ENODEV or what was asked. */
 int stream_check(struct stream *stream);
 
-/* Waits while the card is told to hang: stands for a kernel call that never returns. */
-void stream_hang_point(const struct stream *stream);
-
 int stream_prepare(struct stream *stream);
 int stream_start(struct stream *stream);
 void stream_stop(struct stream *stream);

@@ -14,17 +14,6 @@
 static int16_t samples[RATE * 4];
 static int16_t heard[RATE * 4];
 
-static snd_pcm_t *open_endless(void)
-{
-	struct setup setup = plain_setup(SND_PCM_STREAM_CAPTURE);
-	snd_pcm_t *pcm;
-
-	setup.stop_threshold = ULONG_MAX;
-	pcm = open_pcm("x", setup);
-	check_result(snd_pcm_start(pcm), 0);
-	return pcm;
-}
-
 static void host_idle(void)
 {
 	snd_pcm_t *pcm = open_running(SND_PCM_STREAM_PLAYBACK, SND_PCM_NONBLOCK);
@@ -201,23 +190,6 @@ static void forced_xrun(void)
 	check_result(control("x", "xrun 2>/dev/null"), 1);
 	snd_pcm_close(play);
 	snd_pcm_close(capture);
-}
-
-/* Frames per second over at least 0.7 s, from (avail, time) pairs of one handle. */
-static double measured_rate(snd_pcm_t *pcm)
-{
-	snd_pcm_uframes_t first, last;
-	snd_htimestamp_t from, to;
-	double seconds;
-
-	check_result(snd_pcm_htimestamp(pcm, &first, &from), 0);
-	do {
-		sleep_ms(10);
-		check_result(snd_pcm_htimestamp(pcm, &last, &to), 0);
-		seconds = (double)(to.tv_sec - from.tv_sec) +
-			  (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-	} while (seconds < 0.7);
-	return (double)(last - first) / seconds;
 }
 
 static void skew(void)

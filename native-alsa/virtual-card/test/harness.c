@@ -164,3 +164,30 @@ snd_pcm_t *open_running(snd_pcm_stream_t stream, int mode)
 	check_result(snd_pcm_start(pcm), 0);
 	return pcm;
 }
+
+snd_pcm_t *open_endless(void)
+{
+	struct setup setup = plain_setup(SND_PCM_STREAM_CAPTURE);
+	snd_pcm_t *pcm;
+
+	setup.stop_threshold = ULONG_MAX;
+	pcm = open_pcm("x", setup);
+	check_result(snd_pcm_start(pcm), 0);
+	return pcm;
+}
+
+double measured_rate(snd_pcm_t *pcm)
+{
+	snd_pcm_uframes_t first, last;
+	snd_htimestamp_t from, to;
+	double seconds;
+
+	check_result(snd_pcm_htimestamp(pcm, &first, &from), 0);
+	do {
+		sleep_ms(10);
+		check_result(snd_pcm_htimestamp(pcm, &last, &to), 0);
+		seconds = (double)(to.tv_sec - from.tv_sec) +
+			  (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	} while (seconds < 0.7);
+	return (double)(last - first) / seconds;
+}

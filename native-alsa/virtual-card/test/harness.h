@@ -74,6 +74,12 @@ pthread_t control_later(const char *command);
 /* A started stream of card "x"; a playback has its buffer full of silence. */
 snd_pcm_t *open_running(snd_pcm_stream_t stream, int mode);
 
+/* A capture of card "x" that runs and never stops. */
+snd_pcm_t *open_endless(void);
+
+/* Frames per second over at least 0.7 s, from (avail, time) pairs of one handle. */
+double measured_rate(snd_pcm_t *pcm);
+
 struct test_case {
 	const char *name;
 	void (*run)(void);
@@ -83,5 +89,6 @@ extern const struct test_case stream_cases[];
 extern const struct test_case sound_cases[];
 extern const struct test_case fault_cases[];
 extern const struct test_case unplug_cases[];
+extern const struct test_case pitch_cases[];
 
 #endif
