@@ -22,6 +22,7 @@ export type SideStatus = {
 
 export type CardStatus = {
   rate: number;
+  pitchPpm: number;
   monotonicNs: number;
   position: number;
   playback: SideStatus;
@@ -88,6 +89,14 @@ export class VirtualCard {
     await this.control(
       ...['create', '--rate', String(rate), '--channels', String(channels), '--format', format],
     );
+  }
+
+  /** The pitch control as amixer shows it, set before where a value is given. */
+  async amixerPitch(value?: number): Promise<number> {
+    const element = "iface=PCM,name='Playback Pitch 1000000'";
+    const command = value === undefined ? ['cget', element] : ['cset', element, String(value)];
+    const { stdout } = await run('amixer', ['-D', this.device, ...command], { env: this.env });
+    return Number(/: values=(\d+)/.exec(stdout)?.[1]);
   }
 
   get #rawArgs(): string[] {

@@ -107,9 +107,13 @@ export class DeviceStream {
   }
 
   #negotiated(): Negotiated {
-    const { priorityErrno, ...granted } = this.#stream.negotiated();
-    if (priorityErrno === 0) return granted;
-    const refused = `SCHED_FIFO ${this.options.schedFifoPriority} was refused`;
-    return { ...granted, priorityError: `${refused}: ${errnoName(priorityErrno)}` };
+    const { priorityErrno, pitchMinPpm, pitchMaxPpm, ...granted } = this.#stream.negotiated();
+    const negotiated: Negotiated = granted;
+    if (pitchMinPpm < pitchMaxPpm) negotiated.pitchPpm = { min: pitchMinPpm, max: pitchMaxPpm };
+    if (priorityErrno !== 0) {
+      const refused = `SCHED_FIFO ${this.options.schedFifoPriority} was refused`;
+      negotiated.priorityError = `${refused}: ${errnoName(priorityErrno)}`;
+    }
+    return negotiated;
   }
 }

@@ -216,6 +216,25 @@ export class PcmPlayback {
     this.#stream.wakeThread();
   }
 
+  /**
+   * Plays faster by so much, slower where it is negative, by the card's own pitch control. The
+   * thread sets it, within half a second, and back to 0 while the device does not stream.
+   *
+   * @param ppm whole ones are set, within what the control can do.
+   * @returns what is left of `ppm` for others to do: all of it where the card has no such control
+   *   or, but for where it stands, refuses; 0 where the control does it.
+   */
+  steer(ppm: number): number {
+    const { memory, layout, open } = this.#stream;
+    const minPpm = memory.load(layout.pitchMinPpm);
+    const maxPpm = memory.load(layout.pitchMaxPpm);
+    if (!open || minPpm === maxPpm) return ppm;
+    memory.store(layout.pitchPpm, Math.max(minPpm, Math.min(maxPpm, Math.round(ppm))));
+    if (memory.load(layout.pitchRefused) === 1) return ppm - memory.load(layout.pitchSetPpm);
+    if (ppm > maxPpm) return ppm - maxPpm;
+    return Math.min(0, ppm - minPpm);
+  }
+
   /** Always the same object, filled anew. */
   counters(): PlaybackCounters {
     const { layout } = this.#stream;

@@ -8,6 +8,10 @@ export type Layout = Readonly<
     // Int32 words
     | 'threadIndex'
     | 'inCallSince'
+    | 'pitchMinPpm'
+    | 'pitchMaxPpm'
+    | 'pitchSetPpm'
+    | 'pitchRefused'
     | 'jsIndex'
     | 'slotFrames'
     | 'guardFrames'
@@ -15,6 +19,7 @@ export type Layout = Readonly<
     | 'startSilenceFrames'
     | 'endOfStream'
     | 'stop'
+    | 'pitchPpm'
     | 'kick'
     | 'sequence'
     | 'statistics'
@@ -82,6 +87,8 @@ export type GrantedParams = {
   periodFrames: number;
   bufferFrames: number;
   heldFrames: number;
+  pitchMinPpm: number;
+  pitchMaxPpm: number;
   cardName: string;
   priorityErrno: number;
 };

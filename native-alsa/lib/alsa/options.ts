@@ -51,6 +51,8 @@ export type Negotiated = {
    * frames after it. The margins count it; it is no delay of its own
    */
   heldFrames: number;
+  /** playback: the range of the card's own pitch control, where it has one */
+  pitchPpm?: { min: number; max: number };
   /** why the real-time priority was refused */
   priorityError?: string;
 };

@@ -29,6 +29,7 @@ class CardEdge {
   int resume() { return device_.resume(); }
   int check() { return device_.check(); }
   int setAvailMin(snd_pcm_uframes_t frames);
+  void steerPitch(int32_t ppm) { device_.steerPitch(ppm); }
   // Capture: `atNs` is when the last of the available frames was heard.
   int now(DeviceTime& time);
   int delay(snd_pcm_sframes_t& frames);

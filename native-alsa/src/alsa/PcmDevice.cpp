@@ -34,11 +34,12 @@ void keepMessage(const char*, int, const char*, int, const char* format, va_list
 }  // namespace
 
 PcmDevice::PcmDevice(const StreamOptions& options, StreamMemory& memory)
-    : options_(options), calls_(memory) {}
+    : options_(options), calls_(memory), pitch_(memory, calls_) {}
 
 PcmDevice::~PcmDevice() { close(); }
 
 void PcmDevice::close() {
+  pitch_.close();
   if (software_ != nullptr) snd_pcm_sw_params_free(software_);
   software_ = nullptr;
   if (pcm_ == nullptr) return;
@@ -66,6 +67,7 @@ bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
     return false;
   }
   nameCard(negotiated);
+  if (options_.direction == Direction::kPlayback) findPitch(negotiated);
   negotiated.rate = shape_.rate;
   negotiated.channels = shape_.channels;
   negotiated.format = snd_pcm_format_name(shape_.format);
@@ -119,6 +121,7 @@ void PcmDevice::nameCard(Negotiated& negotiated) {
   if (snd_pcm_info_malloc(&info) < 0) return;
   if (calls_("snd_pcm_info", [&] { return snd_pcm_info(pcm_, info); }) == 0) {
     cardIndex_ = snd_pcm_info_get_card(info);
+    deviceIndex_ = snd_pcm_info_get_device(info);
     char* name = nullptr;
     if (cardIndex_ >= 0 && snd_card_get_name(cardIndex_, &name) == 0) {
       std::snprintf(negotiated.cardName, sizeof negotiated.cardName, "%s", name);
@@ -130,6 +133,17 @@ void PcmDevice::nameCard(Negotiated& negotiated) {
     }
   }
   snd_pcm_info_free(info);
+}
+
+// A PCM that is no kernel card's has its controls, if any, under its own name.
+void PcmDevice::findPitch(Negotiated& negotiated) {
+  if (cardIndex_ < 0) {
+    pitch_.open(options_.device.c_str(), 0, negotiated);
+    return;
+  }
+  char controls[16];
+  std::snprintf(controls, sizeof controls, "hw:%d", cardIndex_);
+  pitch_.open(controls, deviceIndex_, negotiated);
 }
 
 void PcmDevice::describe(int error, Failure& failure) const {

@@ -6,6 +6,7 @@
 
 #include "AlsaCalls.h"
 #include "CardShape.h"
+#include "PitchControl.h"
 #include "StreamMemory.h"
 #include "StreamOptions.h"
 
@@ -41,6 +42,8 @@ class PcmDevice {
   int drop();
   int resume();
   int setAvailMin(snd_pcm_uframes_t frames);
+  // Playback: by the card's own pitch control, where it has one; positive plays faster.
+  void steerPitch(int32_t ppm) { pitch_.steer(ppm); }
   // Asks the card whether it is still there.
   int check();
   int now(DeviceTime& time);
@@ -60,10 +63,12 @@ class PcmDevice {
   int negotiate(Failure& failure);
   int setSoftware();
   void nameCard(Negotiated& negotiated);
+  void findPitch(Negotiated& negotiated);
   bool cardIsPresent() const;
 
   const StreamOptions& options_;
   AlsaCalls calls_;
+  PitchControl pitch_;
   snd_pcm_t* pcm_ = nullptr;
   snd_pcm_sw_params_t* software_ = nullptr;
   CardShape shape_;
@@ -71,6 +76,7 @@ class PcmDevice {
   snd_pcm_uframes_t bufferFrames_ = 0;
   snd_pcm_uframes_t availMin_ = 0;
   int cardIndex_ = -1;
+  unsigned deviceIndex_ = 0;
   bool opened_ = false;
   bool hardwareTime_ = true;
 };

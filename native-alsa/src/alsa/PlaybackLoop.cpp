@@ -49,6 +49,7 @@ int PlaybackLoop::stream() {
         continue;
       }
     }
+    device_.steerPitch(running_ ? load(StreamMemory::kPitchPpm) : 0);
     error = wait(sleepNs_, waitForRoom_, quiet_);
     if (core_.stopping()) return 0;
   }

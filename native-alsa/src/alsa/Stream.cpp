@@ -162,6 +162,8 @@ Napi::Value Stream::negotiated(const Napi::CallbackInfo& info) {
   to.Set("periodFrames", from.periodFrames);
   to.Set("bufferFrames", from.bufferFrames);
   to.Set("heldFrames", from.heldFrames);
+  to.Set("pitchMinPpm", from.pitchMinPpm);
+  to.Set("pitchMaxPpm", from.pitchMaxPpm);
   to.Set("cardName", from.cardName);
   to.Set("priorityErrno", from.priorityErrno);
   return to;

@@ -20,6 +20,10 @@ class StreamMemory {
   enum Word : int {
     kThreadIndex = 0,  // capture: next slot to fill; playback: next slot to play (thread writes)
     kInCallSince = 1,  // low 32 bits of CLOCK_MONOTONIC in µs, 0 = in no libasound call (thread)
+    kPitchMinPpm = 2,  // playback: what the card's own pitch control can do; 0 and 0 = it has none
+    kPitchMaxPpm,      // (thread)
+    kPitchSetPpm,      // where that control is, as far as is known (thread)
+    kPitchRefused,     // 1 = it could not be set to what was wanted last (thread)
     kJsIndex = 16,     // capture: next slot to release; playback: next slot to commit (JS writes)
     kSlotFrames,       // capture: frames of the next slot (JS)
     kGuardFrames,      // playback margins (JS)
@@ -27,6 +31,7 @@ class StreamMemory {
     kStartSilenceFrames,
     kEndOfStream,  // 1 = no more commits are expected (JS)
     kStop,         // (number of the stop() << 12) | kJsIndex at that stop (JS)
+    kPitchPpm,     // playback: by so much the card's own pitch control is to play faster (JS)
     kKick = 32,    // 1 = the thread need not be woken: it has been, or it looks soon enough by
                    // itself (both; exchange)
     kStatisticsSequence = 48,  // seqlock, odd while the thread writes

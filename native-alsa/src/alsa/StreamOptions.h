@@ -34,6 +34,8 @@ struct Negotiated {
   unsigned periodFrames = 0;
   unsigned bufferFrames = 0;
   unsigned heldFrames = 0;  // of the stream: CardEdge::heldFrames()
+  int pitchMinPpm = 0;      // of the card's own pitch control; 0 and 0 = it has none
+  int pitchMaxPpm = 0;
   char cardName[96] = "";
   int priorityErrno = 0;
 };

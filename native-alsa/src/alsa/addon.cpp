@@ -17,6 +17,10 @@ Napi::Object describeLayout(Napi::Env env) {
   } entries[] = {
       {"threadIndex", Memory::kThreadIndex},
       {"inCallSince", Memory::kInCallSince},
+      {"pitchMinPpm", Memory::kPitchMinPpm},
+      {"pitchMaxPpm", Memory::kPitchMaxPpm},
+      {"pitchSetPpm", Memory::kPitchSetPpm},
+      {"pitchRefused", Memory::kPitchRefused},
       {"jsIndex", Memory::kJsIndex},
       {"slotFrames", Memory::kSlotFrames},
       {"guardFrames", Memory::kGuardFrames},
@@ -24,6 +28,7 @@ Napi::Object describeLayout(Napi::Env env) {
       {"startSilenceFrames", Memory::kStartSilenceFrames},
       {"endOfStream", Memory::kEndOfStream},
       {"stop", Memory::kStop},
+      {"pitchPpm", Memory::kPitchPpm},
       {"kick", Memory::kKick},
       {"sequence", Memory::kStatisticsSequence},
       {"statistics", Memory::kStatistics},
