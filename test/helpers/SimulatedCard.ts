@@ -22,6 +22,12 @@ export class SimulatedCard {
   onLowWater: () => void = () => undefined;
   /** How much faster than nominal it plays. */
   skewPpm = 0;
+  /** The most that its own pitch control can play faster or slower; 0: it has none. */
+  pitchPpmMax = 0;
+  /** That control refuses what is wanted, and stands at nominal. */
+  pitchRefuses = false;
+  /** Where it stands. */
+  pitchPpm = 0;
   /** It takes nothing: a host that does not listen. */
   idle = false;
   readonly #options: Options;
@@ -95,6 +101,12 @@ export class SimulatedCard {
     return this.#ring.reduce((sum, { frames }) => sum + frames, this.#written - this.#played);
   }
 
+  steer(ppm: number): number {
+    const most = this.pitchRefuses ? 0 : this.pitchPpmMax;
+    this.pitchPpm = Math.max(-most, Math.min(most, ppm));
+    return ppm - this.pitchPpm;
+  }
+
   endOfStream(): void {
     this.#ended = true;
   }
@@ -140,7 +152,7 @@ export class SimulatedCard {
     if (this.#streaming === 0) return;
     this.#feed();
     if (this.idle) return;
-    this.#owedFrames += frames * (1 + this.skewPpm / 1e6);
+    this.#owedFrames += frames * (1 + this.skewPpm / 1e6) * (1 + this.pitchPpm / 1e6);
     const played = Math.floor(this.#owedFrames);
     this.#owedFrames -= played;
     this.#lastProgressUs = this.nowUs;

@@ -32,6 +32,8 @@ export type TestDaemonOptions = {
   stderr?: number;
   /** Cards that are not there yet when it starts. */
   unplugged?: readonly Direction[];
+  /** Cards that have the pitch control of a USB gadget. */
+  pitched?: readonly Direction[];
   /** Cards that are not of the usual shape. */
   shapes?: Partial<Record<Direction, CardShape>>;
 };
@@ -79,6 +81,7 @@ export class TestDaemon {
       output: new VirtualCard('b', cardFolder, options.shapes?.output),
     };
     for (const direction of directions) await cards[direction].create();
+    for (const direction of options.pitched ?? []) await cards[direction].control('pitch', 'on');
     for (const direction of options.unplugged ?? []) await cards[direction].control('unplug');
     const daemon = new TestDaemon(folder, cards, options);
     try {

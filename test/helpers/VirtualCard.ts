@@ -87,6 +87,13 @@ export class VirtualCard {
     return stdout;
   }
 
+  /** What amixer shows of its pitch control; 1,000,000 is nominal. */
+  async pitch(): Promise<number> {
+    const element = "iface=PCM,name='Playback Pitch 1000000'";
+    const { stdout } = await run('amixer', ['-D', this.pcm, 'cget', element], { env: this.env });
+    return Number(/: values=(\d+)/.exec(stdout)?.[1]);
+  }
+
   async status(): Promise<CardStatus> {
     return JSON.parse(await this.control('status', '--json')) as CardStatus;
   }

@@ -1,32 +1,80 @@
+import type { DaemonStatus } from '@kvm-audio/client';
 import { KnownSound } from '../helpers/KnownSound.js';
 import { SdkBridge } from '../helpers/SdkBridge.js';
-import { TestDaemon } from '../helpers/TestDaemon.js';
+import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
+import { waitFor } from '../helpers/waitFor.js';
 
 /** Three times what real clocks part by, so that a short test sees it. */
 const skewPpm = 900;
 
+/** A daemon that plays on a card whose clock is off, bridged, with a sound going through it. */
+async function onSkewedCard(
+  skew: number,
+  options: TestDaemonOptions,
+  test: (daemon: TestDaemon, bridge: SdkBridge) => Promise<void>,
+): Promise<void> {
+  const daemon = await TestDaemon.start(options);
+  const sound = new KnownSound(daemon);
+  const bridge = new SdkBridge(daemon.runtimeFolder);
+  try {
+    await daemon.outputCard.control('skew', String(skew));
+    await sound.hear();
+    await test(daemon, bridge);
+  } finally {
+    bridge.close();
+    await sound.stop();
+    await daemon.stop();
+  }
+}
+
+/** Measured over some twenty seconds of a busy machine. */
+function isFollowed({ output }: DaemonStatus, ppm: number): boolean {
+  const { driftPpm, correctionPpm } = output.stream ?? {};
+  const seen = driftPpm != null && Math.abs(driftPpm - ppm) < 100;
+  return seen && Math.abs((correctionPpm ?? 0) - ppm) < 300;
+}
+
 describe('two cards whose clocks part', () => {
   it('are held together by the pace', async () => {
-    const daemon = await TestDaemon.start();
-    const sound = new KnownSound(daemon);
-    const bridge = new SdkBridge(daemon.runtimeFolder);
-    try {
-      await daemon.outputCard.control('skew', String(skewPpm));
-      await sound.hear();
-      // Measured over some twenty seconds of a busy machine.
+    await onSkewedCard(skewPpm, {}, async (daemon) => {
+      const { output } = await daemon.waitForStatus(
+        'a drift that is known and followed',
+        (status) => isFollowed(status, -skewPpm),
+        60_000,
+      );
+      expect(output.stream?.correctedBy).toBe('resampler');
+    });
+  }, 120_000);
+
+  it("are held together by the card's own pitch control, where it has one", async () => {
+    await onSkewedCard(-skewPpm, { pitched: ['output'] }, async (daemon, bridge) => {
+      const { outputCard } = daemon;
+      const by = new Set<string>();
       await daemon.waitForStatus(
         'a drift that is known and followed',
-        ({ output }) => {
-          const { driftPpm, correctionPpm } = output.stream ?? {};
-          const seen = driftPpm != null && Math.abs(driftPpm + skewPpm) < 100;
-          return seen && Math.abs((correctionPpm ?? 0) + skewPpm) < 300;
+        (status) => {
+          by.add(status.output.stream?.correctedBy ?? 'nothing');
+          return isFollowed(status, skewPpm);
         },
         60_000,
       );
-    } finally {
+      expect(by).toContain('pitch');
+      expect(by).not.toContain('resampler');
+      expect(Math.abs((await outputCard.pitch()) - 1_000_000 - skewPpm)).toBeLessThan(400);
+
+      await outputCard.control('pitch', 'off');
+      await daemon.waitForStatus(
+        'the resampler in its place',
+        ({ output }) => output.stream?.correctedBy === 'resampler',
+      );
+      await outputCard.control('pitch', 'on');
+      await daemon.waitForStatus(
+        'the pitch control again',
+        ({ output }) => output.stream?.correctedBy === 'pitch',
+      );
+
       bridge.close();
-      await sound.stop();
-      await daemon.stop();
-    }
+      await waitFor('a nominal pitch', async () => (await outputCard.pitch()) === 1_000_000);
+    });
   }, 120_000);
 });

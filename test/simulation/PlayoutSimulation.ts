@@ -8,7 +8,8 @@ import {
 } from '@kvm-audio/audio';
 import { Resampler } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, noDrops } from '@kvm-audio/protocol';
-import { Player, type PlayerCounters } from '../../packages/output-pipeline/src/Player.js';
+import { Player } from '../../packages/output-pipeline/src/Player.js';
+import type { PlayerCounters } from '../../packages/output-pipeline/src/PlayerParts.js';
 import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
 import { PlayoutTarget } from '../../packages/output-pipeline/src/PlayoutTarget.js';
 import { receivedPacket } from '../helpers/receivedPacket.js';

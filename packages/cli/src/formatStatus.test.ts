@@ -45,6 +45,7 @@ const report: PipelineReport = {
   correctionPpm: 120,
   targetMs: 9.5,
   marginMs: 10.04,
+  correctedBy: 'resampler',
   underruns: 3,
   callMs: 0,
   xruns: 2,
@@ -153,7 +154,7 @@ describe('the status', () => {
       ['CONCEALED ms', '25', '-'],
       ['TRIMMED ms', '5', '-'],
       ['INSERTED ms', '12', '-'],
-      ['DRIFT ppm', '+123', '-'],
+      ['DRIFT ppm', '+123 (resampler)', '-'],
       ['UNDERRUNS', '3', '-'],
       ['XRUNS', '2', '2'],
       ['BUFFER frames/ms', '6/120', '6/120'],
@@ -162,6 +163,17 @@ describe('the status', () => {
       ['DEVICE', 'hw:UAC2Gadget', 'hw:UAC2Gadget'],
       ['CARD', '44100 Hz, 2 ch, S24_3LE', '44100 Hz, 2 ch, S24_3LE'],
     ]);
+  });
+
+  test('says what follows the drift', () => {
+    const by = (changed: Partial<PipelineReport>): string | undefined =>
+      /^DRIFT ppm +(.*?) {2,}/m.exec(
+        formatStatus(status({ stream: { ...report, ...changed } }, {})),
+      )?.[1];
+    expect(by({ correctedBy: null })).toBe('+123');
+    expect(by({ correctedBy: 'pitch' })).toBe('+123 (pitch)');
+    expect(by({ correctedBy: 'pitch', driftPpm: -9.6 })).toBe('-10 (pitch)');
+    expect(by({ correctedBy: 'resampler', driftPpm: null })).toBe('- (resampler)');
   });
 
   test('has dashes where a pipeline has no process', () => {

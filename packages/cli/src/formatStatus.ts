@@ -85,11 +85,12 @@ function formatPlayed(
   return pipeline.direction === 'output' ? formatStream(pipeline, format) : '-';
 }
 
-/** Of the source's clock against the card's; a dash while nobody knows. */
-function formatDrift({ driftPpm }: PipelineReport): string {
-  if (driftPpm === null) return '-';
+/** Of the source's clock against the card's, and what follows it; a dash while nobody knows. */
+function formatDrift({ driftPpm, correctedBy }: PipelineReport): string {
+  const by = correctedBy === null ? '' : ` (${correctedBy})`;
+  if (driftPpm === null) return `-${by}`;
   const ppm = Math.round(driftPpm);
-  return ppm > 0 ? `+${ppm}` : String(ppm);
+  return `${ppm > 0 ? '+' : ''}${ppm}${by}`;
 }
 
 function formatCard({ card }: PipelineReport): string {

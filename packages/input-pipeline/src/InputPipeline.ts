@@ -383,6 +383,7 @@ export class InputPipeline implements Pipeline {
       insertedMs: 0,
       driftPpm: null,
       correctionPpm: 0,
+      correctedBy: null,
       targetMs: null,
       marginMs: null,
       underruns: 0,

@@ -51,7 +51,8 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
-import { Player, type PlayerCounters } from './Player.js';
+import { Player } from './Player.js';
+import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
 import {
@@ -383,6 +384,7 @@ export class OutputPipeline implements Pipeline {
       marginMs: this.#player?.marginMs ?? null,
       driftPpm: this.#player?.driftPpm ?? null,
       correctionPpm: this.#player?.correctionPpm ?? 0,
+      correctedBy: this.#player?.correctedBy ?? null,
       underruns: this.#underrunsBefore + (device?.underruns ?? 0),
       callMs: Math.round(callMs(device, nowUs)),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),

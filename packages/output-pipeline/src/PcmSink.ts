@@ -29,6 +29,12 @@ export interface PcmSink {
   /** Drops at once what is queued; the next commit starts anew. */
   stop(): void;
   endOfStream(): void;
+  /**
+   * Where the card's own pace can be steered: positive plays faster.
+   *
+   * @returns what is left of it to be done by others.
+   */
+  steer?(ppm: number): number;
   /** Live; the start's silence counts from the next start on. */
   setMargins(margins: PcmMargins): void;
 }

@@ -12,7 +12,8 @@ import { type AudioPacket, mediaRate, noDrops } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
-import { Player, type PlayerCounters } from './Player.js';
+import { Player } from './Player.js';
+import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
 
@@ -456,9 +457,68 @@ describe('a margin that changes for good', () => {
       expect(bench.marginOffMs(30_000)).toBeLessThan(0.5);
       expect(Math.abs((bench.player.driftPpm ?? Number.NaN) + ppm)).toBeLessThan(5);
       expect(Math.abs(bench.player.correctionPpm + ppm)).toBeLessThan(20);
+      expect(bench.player.correctedBy).toBe('resampler');
       bench.assertAllHome();
     },
   );
+
+  test.each([300, -300])(
+    'by a card that is off by %i ppm is left to its pitch control: no sample is changed',
+    (ppm) => {
+      const seconds = 60;
+      const bench = new Bench((seconds + 5) * mediaRate);
+      bench.card.skewPpm = ppm;
+      bench.card.pitchPpmMax = 5_000;
+      bench.run(stream(seconds * 50, 20), seconds * 1_000 + 950);
+      expect(bench.player.correctedBy).toBe('pitch');
+      expect(bench.card.pitchPpm).toBe(bench.player.correctionPpm);
+      expect(Math.abs(bench.card.pitchPpm + ppm)).toBeLessThan(100);
+      expect(bench.counters).toEqual(unchanged);
+      expect(bench.card.underruns).toBe(0);
+      expect(bench.marginOffMs(0)).toBeLessThan(3);
+      expect(bench.marginOffMs(40_000)).toBeLessThan(0.5);
+      expect(bench.delays(1_100, seconds * 1_000)).toHaveLength(1);
+      bench.player.rest();
+      expect(bench.card.pitchPpm).toBe(0);
+      expect(bench.player.correctedBy).toBeNull();
+    },
+  );
+
+  test('by a card whose pitch control can do a part of it only is followed by both', () => {
+    const bench = new Bench(65 * mediaRate);
+    bench.card.skewPpm = -300;
+    bench.card.pitchPpmMax = 100;
+    bench.run(stream(3_000, 20), 60_950);
+    expect(bench.player.correctedBy).toBe('resampler');
+    expect(bench.card.pitchPpm).toBe(100);
+    expect(Math.abs(bench.player.correctionPpm - 300)).toBeLessThan(100);
+    expect(bench.counters).toEqual(unchanged);
+    expect(bench.marginOffMs(40_000)).toBeLessThan(0.5);
+  });
+
+  test('by a card whose pitch control comes to refuse goes on by the resampler, and back', () => {
+    const bench = new Bench(95 * mediaRate);
+    bench.card.skewPpm = -300;
+    bench.card.pitchPpmMax = 5_000;
+    const arrivals = stream(4_500, 20);
+    const runUntil = (untilMs: number): void =>
+      bench.run(
+        arrivals.filter(({ atMs }) => atMs >= bench.nowMs),
+        untilMs,
+      );
+    runUntil(40_000);
+    expect(bench.player.correctedBy).toBe('pitch');
+    bench.card.pitchRefuses = true;
+    runUntil(60_000);
+    expect(bench.player.correctedBy).toBe('resampler');
+    expect(bench.card.pitchPpm).toBe(0);
+    bench.card.pitchRefuses = false;
+    runUntil(80_000);
+    expect(bench.player.correctedBy).toBe('pitch');
+    expect(bench.counters).toEqual(unchanged);
+    expect(bench.card.underruns).toBe(0);
+    expect(bench.marginOffMs(30_000)).toBeLessThan(1);
+  });
 
   test('by a card that is off by 300 ppm, with jitter, makes up less than a thousandth', () => {
     const random = new Random(5);

@@ -5,46 +5,14 @@ import {
   type PacketSlot,
   type PlayoutStep,
 } from '@kvm-audio/audio';
-import { type DropCounts, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { DriftController } from './DriftController.js';
 import { backlogFrames, MarginWatch } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
+import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
-import type { PlayoutTarget } from './PlayoutTarget.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
-import type { VariableResampler } from './RateMatcher.js';
 import { changeFramesMin, fadeFrames } from './Splicer.js';
-
-export type PlayerCounters = {
-  drops: DropCounts;
-  concealedFrames: number;
-  /** Frames that were cut out to get back to the target. */
-  trimmedFrames: number;
-  /** Frames that were added to get back to the target. */
-  insertedFrames: number;
-};
-
-/** What the way of a packet goes through, and what it is counted in. */
-export type PlayerParts = {
-  sink: PcmSink;
-  decoder: OpusDecoder;
-  resampler: VariableResampler;
-  jitter: JitterBuffer;
-  latency: PlayoutLatency;
-  counters: PlayerCounters;
-};
-
-export type PlayerOptions = {
-  channels: number;
-  /** How much audio is to be unplayed when a packet comes. */
-  target: PlayoutTarget;
-  /** The card's thread puts in silence when the device holds only so much. */
-  guardFrames: number;
-  /** Encoder's look-ahead of the source: its share of the latency, in samples. */
-  lookaheadSamples: number;
-  /** CLOCK_MONOTONIC, in microseconds. */
-  clock(): number;
-};
 
 const framesPerMs = mediaRate / 1000;
 /** The longest Opus frame: the ring's slots hold no more, a longer packet is refused. */
@@ -112,6 +80,12 @@ export class Player {
   /** By so much the stream is played faster than the card's own pace. */
   get correctionPpm(): number {
     return this.#drift.correctionPpm;
+  }
+
+  /** What does that; the resampler also where the card's own control does a part of it. */
+  get correctedBy(): 'pitch' | 'resampler' | null {
+    if (this.#writer.isResampling) return 'resampler';
+    return this.#drift.correctionPpm === 0 ? null : 'pitch';
   }
 
   onPacket(packet: ReceivedPacket, nowUs: number): void {

@@ -43,14 +43,24 @@ export class PlayoutWriter {
     return this.#matcher.heldFrames;
   }
 
-  /** @param ppm positive plays faster; 0 = at the card's own pace. */
+  /** The pace is not, or not alone, that of the card: audio is resampled. */
+  get isResampling(): boolean {
+    return this.#matcher.isOn;
+  }
+
+  /**
+   * The card's own pitch control does what it can, as that costs nothing; the resampler the rest.
+   *
+   * @param ppm positive plays faster; 0 = at the card's own pace.
+   */
   steer(ppm: number): void {
-    this.#matcher.steer(ppm);
+    this.#matcher.steer(this.#sink.steer?.(ppm) ?? ppm);
   }
 
   /** What was played says nothing about what comes. */
   forget(): void {
     this.#splicer.forget();
+    this.#sink.steer?.(0);
     this.#matcher.reset();
   }
 

@@ -101,8 +101,10 @@ export type PipelineReport = {
    * not known, as in the first seconds of a stream.
    */
   driftPpm: number | null;
-  /** By how much the stream is played faster than the card's own pace; 0: not resampled. */
+  /** By how much the stream is played faster than the card's nominal pace. */
   correctionPpm: number;
+  /** What does it: the card's own pitch control, or the resampler (at least a part); nil: nothing. */
+  correctedBy: 'pitch' | 'resampler' | null;
   /** Output: audio that is to be unplayed when a punctual packet comes. Input: nil. */
   targetMs: number | null;
   /** Output: audio that was unplayed when packets came lately, a mean; nil without packets. */

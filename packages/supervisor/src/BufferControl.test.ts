@@ -51,6 +51,7 @@ function report(changed: Partial<PipelineReport>): PipelineReport {
     insertedMs: 0,
     driftPpm: null,
     correctionPpm: 0,
+    correctedBy: null,
     targetMs: 10,
     marginMs: 10,
     callMs: 0,
