@@ -2,9 +2,8 @@ const bucketMs = 0.5;
 const bucketCount = 400;
 /** What was seen so long ago weighs e times less. */
 const memoryUs = 30_000_000;
-const quantile = 0.995;
-/** Of fewer samples than these, one would be the quantile. */
-const samplesMin = 300;
+/** So many new samples are never beyond a quantile: one alone is not. */
+const beyondMin = 1.5;
 /** Weights grow with time, instead of all that was seen fading; beyond this they are scaled. */
 const weightMax = 1e100;
 const secondsKept = 60;
@@ -34,10 +33,10 @@ export class LatenessHistogram {
     this.#latestMs[at] = Math.max(this.#latestMs[at] ?? 0, ms);
   }
 
-  /** The lateness of all but one in 200; one sample alone is never it. */
-  quantileMs(nowUs: number): number {
-    const leastTotal = samplesMin * this.#weightAt(nowUs);
-    let left = (1 - quantile) * Math.max(this.#total, leastTotal);
+  /** The lateness of all but a share of the packets; one sample alone is never it. */
+  quantileMs(quantile: number, nowUs: number): number {
+    const weight = this.#weightAt(nowUs);
+    let left = Math.max((1 - quantile) * this.#total, beyondMin * weight);
     for (let bucket = bucketCount - 1; bucket >= 0; bucket--) {
       left -= this.#weights[bucket] ?? 0;
       if (left < 0) return (bucket + 1) * bucketMs;

@@ -13,12 +13,14 @@ const framesPerMs = mediaRate / 1000;
 /**
  * By the source: one on this machine loses nothing, so that its low water can be lower. What is
  * late there is a wake-up; a busy machine has some a minute, each cheaper than a longer delay, and
- * the delay from card to card stays under 50 ms.
+ * what is rarely later than `rarelyMsMax` does not move the way from card to card beyond 50 ms.
  */
 const sourceKinds = {
-  local: { startMs: 10, lowWaterMs: 3, mostMs: 20, outliersPerMinute: 10 },
-  remote: { startMs: 20, lowWaterMs: 5, mostMs: Number.POSITIVE_INFINITY, outliersPerMinute: 1 },
+  local: { startMs: 10, lowWaterMs: 3, outliersPerMinute: 10, rarelyMsMax: 16 },
+  remote: { startMs: 20, lowWaterMs: 5, outliersPerMinute: 1, rarelyMsMax: Infinity },
 } as const;
+/** Of packets that are late rarely, and of those that are so often that each counts. */
+const quantiles = { rarely: 0.995, often: 0.95 } as const;
 /** Between the low water and the lateness that is to be in time. */
 const spareMs = 1;
 /** A target that every packet would be too late for is none. */
@@ -100,8 +102,7 @@ export class PlayoutTarget {
   }
 
   get #mostMs(): number {
-    const { fixedMs, mostMs } = this.#options;
-    return fixedMs ?? Math.min(mostMs, sourceKinds[this.#kind].mostMs);
+    return this.#options.fixedMs ?? this.#options.mostMs;
   }
 
   #bounded(ms: number): number {
@@ -142,10 +143,13 @@ export class PlayoutTarget {
   }
 
   #steer(nowUs: number, sinceUs: number): void {
-    const lateMs = Math.max(
-      this.#histogram.quantileMs(nowUs),
-      this.#histogram.latestButMs(sourceKinds[this.#kind].outliersPerMinute, nowUs),
+    const { outliersPerMinute, rarelyMsMax } = sourceKinds[this.#kind];
+    const rarelyMs = Math.max(
+      this.#histogram.quantileMs(quantiles.rarely, nowUs),
+      this.#histogram.latestButMs(outliersPerMinute, nowUs),
     );
+    const oftenMs = this.#histogram.quantileMs(quantiles.often, nowUs);
+    const lateMs = Math.max(Math.min(rarelyMs, rarelyMsMax), oftenMs);
     const neededMs = this.#bounded(lateMs + spareMs + this.#lowWaterMs);
     const wantedMs = nowUs - sinceUs < warmUpUs ? Math.max(neededMs, this.#startMs) : neededMs;
     const fallMs = fall.msPerSecond + fall.sharePerSecond * this.#goalMs;

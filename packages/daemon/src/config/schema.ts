@@ -39,7 +39,7 @@ const output = z.strictObject({
     .min(10)
     .max(500)
     .default(150)
-    .describe('the margin follows the jitter no further, in ms; 20 for a sender on this machine'),
+    .describe('the margin follows the jitter no further, in ms'),
 });
 
 const input = z.strictObject({
