@@ -16,8 +16,6 @@ import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
 import type { TestProcess } from '../helpers/TestProcess.js';
 import { waitFor } from '../helpers/waitFor.js';
 
-/** The margin's memory, and its way back at 2 ms a second, on a busy machine. */
-const rememberedMs = 200_000;
 /** Looked at each second, so that a test need not wait for long. */
 const quick = { checkMs: 1_000, settleMs: 3_000 };
 
@@ -109,27 +107,6 @@ describe('an output that is configured with much more margin than it needs', () 
     expect(output.optimiser.last).toMatch(/taken back, underruns rose/);
   });
 });
-
-it('a margin that a burst of jitter has left is cut again', async () => {
-  await start({ latency: { ...quick, targetMs: 25, jitterMs: 1_000 } });
-  bridge = new HeldBridge(daemon.runtimeFolder);
-  await daemon.waitForStatus(
-    'sound on the output',
-    ({ output }) => (output.stream?.latency.totalCount ?? 0) > 200,
-  );
-  const before = await outputMeanMs();
-  bridge.burst = 3;
-  await daemon.waitForStatus(
-    'larger margin',
-    ({ output }) => (output.stream?.insertedMs ?? 0) >= 10,
-  );
-  const raised = await outputMeanMs();
-  expect(raised).toBeGreaterThan(before + 5);
-  bridge.burst = 1;
-  const wanted = (before + raised) / 2;
-  // A goal that follows the lateness remembers it for a minute.
-  await waitFor('cut', async () => (await outputMeanMs()) < wanted, rememberedMs);
-}, 300_000);
 
 it('an input that lacks CPU has less complexity, and encodes faster by that', async () => {
   await start({

@@ -21,7 +21,7 @@ const packetFramesMax = 60 * framesPerMs;
 const aheadFrames = 60 * framesPerMs;
 /** A card that has not moved for so long stands still: nothing waits for it. */
 const standstillUs = 300_000;
-/** More delay than this at once is cut out; less goes by the pace, in some ten seconds. */
+/** More delay than this is cut out; less goes by the pace, in some ten seconds. */
 const shiftFramesMax = 20 * framesPerMs;
 
 /**
@@ -108,7 +108,7 @@ export class Player {
   /** The margin that packets found lately, in milliseconds; undefined before the first. */
   get marginMs(): number | undefined {
     const { meanFrames } = this.#margin;
-    return meanFrames === undefined ? undefined : meanFrames / framesPerMs;
+    return meanFrames && meanFrames / framesPerMs;
   }
 
   /** Audio between the socket and the card's output, in milliseconds. */
@@ -145,8 +145,7 @@ export class Player {
   /** The source has ended: what is queued is played, then the device rests. */
   end(nowUs: number): void {
     this.#look(nowUs);
-    let more = true;
-    while (more && this.#jitter.queuedFrames > 0) {
+    for (let more = true; more && this.#jitter.queuedFrames > 0; ) {
       more = this.#playStep(this.#jitter.next(true), nowUs);
     }
     this.#fadeOut(nowUs);
@@ -156,7 +155,7 @@ export class Player {
 
   /** Its last sample may be any: silence, or another source, comes behind it without a click. */
   #fadeOut(nowUs: number): void {
-    const slot = this.#streaming ? this.#writer.acquire() : undefined;
+    const slot = this.#streaming && this.#writer.acquire();
     if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
   }
 
