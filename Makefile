@@ -19,7 +19,7 @@ run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm]
 
 .PHONY: test
 test: build lint types ## everything: lint, types, unit and integration tests
-	node_modules/.bin/jest --runInBand
+	node_modules/.bin/jest --maxWorkers=3
 
 .PHONY: build
 build: native ## system packages, npm packages, addons, virtual card, TypeScript

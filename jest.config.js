@@ -1,5 +1,5 @@
 // Unit tests run the TypeScript sources through swc, without a build. Integration tests start
-// the built programs as child processes, one file at a time: they share the machine's clock.
+// the built programs as child processes. Both mostly wait, so that three files run at a time.
 const common = {
   testEnvironment: 'node',
   transform: {

@@ -32,6 +32,8 @@ export type FuzzReport = {
   pssMbAfterFloods: Memory;
   samePids: boolean;
   restarts: number;
+  /** How a pipeline's process ended, where one did. */
+  ends: (string | null)[];
 };
 
 const connectionsAtOnce = 16;
@@ -115,6 +117,7 @@ export async function fuzzDaemon(settings: FuzzSettings): Promise<FuzzReport> {
       pssMbBefore,
       pssMbAfter,
       pssMbAfterFloods: memoryOf(last),
+      ends: [last.output.lastExit, last.input.lastExit],
       samePids: first.pid === last.pid && pidsOf(first).join() === pidsOf(last).join(),
       restarts: last.output.restarts + last.input.restarts,
     };

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { PipelineReport } from '@kvm-audio/client';
 import { encodeMessage, protocolVersion, socketPath } from '@kvm-audio/protocol';
 import { outgoing } from '../helpers/outgoing.js';
@@ -9,6 +10,7 @@ import { waitFor } from '../helpers/waitFor.js';
 
 const frameMs = 20;
 const frameSamples = 960;
+const heardPackets = 25;
 /** A packet of 20 ms of silence: CELT, fullband, stereo (RFC 6716 table 2). */
 const silence = Uint8Array.of(0xfc, 0xff, 0xfe);
 
@@ -40,21 +42,26 @@ async function listen(): Promise<TestProcess> {
   return listener;
 }
 
-/** Sends so many packets at once, as one write. @returns what the pipeline told when it had them. */
+/** Sends so many packets at once, as one write, behind some at their pace. @returns what the pipeline told when it had them. */
 async function burst(count: number): Promise<PipelineReport> {
   const source = await WireClient.connect(socketPath(daemon.runtimeFolder, 'output'));
   const params = { protocol: protocolVersion, role: 'source', client: 'burst' };
   const { buffer, length } = encodeMessage({ kind: 'request', id: 1, method: 'hello', params });
   source.send(buffer.bytes.subarray(0, length));
   await source.waitForMessages(1);
-  const packets = Array.from({ length: count }, (_, seq) => {
+  const packets = Array.from({ length: heardPackets + count }, (_, seq) => {
     const { bytes, start: from, end } = outgoing(seq, silence, seq * frameSamples);
     return bytes.subarray(from, end);
   });
-  source.send(Buffer.concat(packets));
+  // A stream that is heard already: of one that is not, only the newest would be played.
+  for (const packet of packets.slice(0, heardPackets)) {
+    source.send(packet);
+    await pause(frameMs);
+  }
+  source.send(Buffer.concat(packets.slice(heardPackets)));
   const { output } = await daemon.waitForStatus(
     'packets of the burst',
-    ({ output }) => output.stream?.framesReceived === count,
+    ({ output }) => output.stream?.framesReceived === packets.length,
   );
   source.destroy();
   return output.stream as PipelineReport;

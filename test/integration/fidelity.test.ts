@@ -1,4 +1,5 @@
 import {
+  type DaemonStatus,
   type DropPlace,
   dropPlaces,
   type PipelineReport,
@@ -71,6 +72,14 @@ class Studio {
     this.daemon = daemon;
   }
 
+  /** While the pace is corrected nothing is where it was. @returns that in words, once it is not. */
+  async #resampled(): Promise<string> {
+    const isResampled = ({ output }: DaemonStatus) => (output.stream?.correctionPpm ?? 0) !== 0;
+    if (!isResampled(await this.daemon.status())) return '';
+    await this.daemon.waitForStatus('own pace', (status) => !isResampled(status), 90_000);
+    return 'another pace';
+  }
+
   /** A take with a gap that the program reports never counts. */
   async undisturbedTake(comparer: TakeComparer): Promise<Comparison> {
     const stalls: string[] = [];
@@ -79,7 +88,7 @@ class Studio {
       const settling = this.#settled ? [] : [settleMaterial];
       const recording = await takeThrough(this.daemon, ...settling, material);
       const evidence = await evidenceNow(this.daemon);
-      const rose = whatRose(this.#evidence, evidence);
+      const rose = whatRose(this.#evidence, evidence) || (await this.#resampled());
       this.#evidence = evidence;
       this.#settled = rose === '';
       if (this.#settled) return comparer.compare(recording);

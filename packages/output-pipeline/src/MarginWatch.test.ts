@@ -8,6 +8,7 @@ class Goal {
   goalFrames = 10 * ms;
   readonly lowWaterFrames = 4 * ms;
   leastFrames = 5 * ms;
+  readonly slackFrames = 5 * ms;
   rebased = 0;
 
   rebase(): void {

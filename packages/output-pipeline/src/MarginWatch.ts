@@ -6,6 +6,8 @@ export interface MarginGoal {
   readonly goalFrames: number;
   /** The same for the latest packet, where the goal covers its lateness. */
   readonly leastFrames: number;
+  /** More than this over it, for a whole window, is too much. */
+  readonly slackFrames: number;
   /** At or under this much unplayed audio a missing packet is concealed, in frames. */
   readonly lowWaterFrames: number;
   /** The stream has moved on its time for good. */
@@ -17,8 +19,8 @@ const framesPerMs = mediaRate / 1000;
 const scarceFrames = framesPerMs;
 /** So much under the goal is followed: less is not worth a seam. */
 const missingFramesMin = 2.5 * framesPerMs;
-/** More than this over the goal, for a whole window, is too much: little at first, then rarely. */
-const excessFrames = { first: 2 * framesPerMs, later: 5 * framesPerMs };
+/** The same at a start, when a cut is not heard. */
+const startSlackFrames = 2 * framesPerMs;
 /** So much too much is a backlog, and goes at once. */
 export const backlogFrames = 60 * framesPerMs;
 /** Over how long the margin is watched: shortly after a start, then always. */
@@ -156,16 +158,16 @@ export class MarginWatch {
 
   #startChange(): number {
     const excess = this.#leastFrames - this.#goal.goalFrames;
-    return excess > excessFrames.first ? -excess : 0;
+    return excess > startSlackFrames ? -excess : 0;
   }
 
   #settledChange(): number {
-    const { goalFrames, leastFrames } = this.#goal;
+    const { goalFrames, leastFrames, slackFrames } = this.#goal;
     const excess = Math.min(
       this.#leastPunctualFrames - goalFrames,
       this.#leastFrames - leastFrames,
     );
-    if (excess > excessFrames.later) return -excess;
+    if (excess > slackFrames) return -excess;
     const missing = goalFrames - this.#mostPunctualFrames;
     return missing > missingFramesMin ? missing : 0;
   }

@@ -6,8 +6,8 @@ import {
   type PlayoutStep,
 } from '@kvm-audio/audio';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
-import { DriftController } from './DriftController.js';
-import { backlogFrames, MarginWatch } from './MarginWatch.js';
+import { MarginKeeper } from './MarginKeeper.js';
+import { backlogFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
@@ -21,9 +21,6 @@ const packetFramesMax = 60 * framesPerMs;
 const aheadFrames = 60 * framesPerMs;
 /** A card that has not moved for so long stands still: nothing waits for it. */
 const standstillUs = 300_000;
-/** More delay than this is cut out; less goes by the pace, in some ten seconds. */
-const shiftFramesMax = 20 * framesPerMs;
-
 /**
  * From packets to PCM, on the timeline of the jitter buffer. A packet that is next in order is
  * decoded when it arrives, so that one margin, the unplayed PCM, covers the jitter of the sender
@@ -44,8 +41,7 @@ export class Player {
   #beyondFrames = 0;
   #lookUs = 0;
   #silenceSeen: number;
-  readonly #margin: MarginWatch;
-  readonly #drift = new DriftController();
+  readonly #margin: MarginKeeper;
   readonly #writer: PlayoutWriter;
   /** Frames that are still to be added, negative: to be cut out. */
   #changeFrames = 0;
@@ -66,7 +62,7 @@ export class Player {
     this.#counters = counters;
     this.#options = options;
     this.#silenceSeen = sink.playout(0).silenceFrames;
-    this.#margin = new MarginWatch(options.target);
+    this.#margin = new MarginKeeper(options.target);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
       counters.drops.playback_ring_full += 1;
     });
@@ -74,18 +70,18 @@ export class Player {
 
   /** See DriftController. */
   get driftPpm(): number | undefined {
-    return this.#drift.driftPpm;
+    return this.#margin.driftPpm;
   }
 
   /** By so much the stream is played faster than the card's own pace. */
   get correctionPpm(): number {
-    return this.#drift.correctionPpm;
+    return this.#margin.correctionPpm;
   }
 
   /** What does that; the resampler also where the card's own control does a part of it. */
   get correctedBy(): 'pitch' | 'resampler' | null {
     if (this.#writer.isResampling) return 'resampler';
-    return this.#drift.correctionPpm === 0 ? null : 'pitch';
+    return this.#margin.correctionPpm === 0 ? null : 'pitch';
   }
 
   onPacket(packet: ReceivedPacket, nowUs: number): void {
@@ -123,17 +119,17 @@ export class Player {
     const before = target.goalFrames;
     target.set(targetMs);
     this.#changeFrames += target.goalFrames - before;
-    this.#margin.begin();
-    this.#drift.step();
+    this.#margin.restart();
   }
 
   /** What waits beyond the target is left out. @returns how much that is, in frames. */
   skipBacklog(nowUs: number): number {
     this.#look(nowUs);
-    const excess = this.#fillFrames + this.#jitter.queuedFrames - this.#options.target.goalFrames;
+    const queuedFrames = this.#fillFrames + this.#jitter.queuedFrames;
+    const excess = Math.round(queuedFrames - this.#options.target.goalFrames);
     if (excess < changeFramesMin) return 0;
     this.#changeFrames = -excess;
-    this.#drift.step();
+    this.#margin.step();
     return excess;
   }
 
@@ -174,7 +170,7 @@ export class Player {
     this.#sink.endOfStream();
     this.#writer.forget();
     this.#forgetMargin();
-    this.#drift.begin();
+    this.#margin.begin();
     this.#givenSinceUs = undefined;
     this.#givenFrames = 0;
     this.#standsStill = false;
@@ -331,8 +327,7 @@ export class Player {
   }
 
   #forgetMargin(): void {
-    this.#margin.begin();
-    this.#drift.step();
+    this.#margin.restart();
     this.#changeFrames = 0;
     this.#newestSeq = undefined;
   }
@@ -353,20 +348,10 @@ export class Player {
     const marginFrames = this.#fillFrames + early;
     if (this.#skipsUnheard(marginFrames) || !this.#streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
-    const change = this.#changeFor(marginFrames, lateFrames, nowUs);
+    const change = this.#margin.observe(marginFrames, lateFrames, nowUs);
     this.#changeFrames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
-    if (change !== 0) this.#drift.step();
-    else this.#drift.observe(marginFrames + lateFrames, nowUs);
-    this.#writer.steer(this.#drift.correctionPpm);
-  }
-
-  /** @returns the frames to put in or cut out; what is little too much goes by the pace instead. */
-  #changeFor(marginFrames: number, lateFrames: number, nowUs: number): number {
-    const change = this.#margin.observe(marginFrames, lateFrames, nowUs);
-    if (change >= 0 || change < -shiftFramesMax || !this.#drift.isHolding) return change;
-    if (!this.#drift.isShifting) this.#drift.shift(change);
-    return 0;
+    this.#writer.steer(this.#margin.correctionPpm);
   }
 
   /** A backlog that came at once, and of which nothing was heard yet: the newest is played. */

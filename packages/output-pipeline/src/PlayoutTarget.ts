@@ -27,6 +27,7 @@ const spareMs = 1;
 const leastOverLowWaterMs = 2;
 /** For so long a source is not known well enough to go below the start. */
 const warmUpUs = 10_000_000;
+const slackMs = { following: 2, fixed: 5 };
 /** The goal falls by so much a second, and by this share of itself. */
 const fall = { msPerSecond: 2, sharePerSecond: 0.05 };
 
@@ -62,6 +63,11 @@ export class PlayoutTarget {
   get leastFrames(): number {
     if (this.#options.fixedMs !== undefined) return this.goalFrames;
     return (this.#lowWaterMs + spareMs) * framesPerMs;
+  }
+
+  /** So much over it is left alone: what is fixed need not be met to the millisecond. */
+  get slackFrames(): number {
+    return (this.follows ? slackMs.following : slackMs.fixed) * framesPerMs;
   }
 
   /** At or under this much unplayed audio a missing packet is made up. */

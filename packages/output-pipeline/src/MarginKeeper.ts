@@ -1,0 +1,74 @@
+import { mediaRate } from '@kvm-audio/protocol';
+import { DriftController } from './DriftController.js';
+import { type MarginGoal, MarginWatch } from './MarginWatch.js';
+
+const framesPerMs = mediaRate / 1000;
+/** Too much delay goes by the pace, in some ten seconds; more than this is cut out. */
+const shiftFramesMax = 20 * framesPerMs;
+/** Before the pace can be told, more than this is. */
+const cutFramesMin = 5 * framesPerMs;
+
+/**
+ * Keeps a stream's margin at its goal: in steps where it is far off, by the pace at which it is
+ * played where it is not, and where two clocks part.
+ */
+export class MarginKeeper {
+  readonly #watch: MarginWatch;
+  readonly #drift = new DriftController();
+
+  constructor(goal: MarginGoal) {
+    this.#watch = new MarginWatch(goal);
+  }
+
+  /** See DriftController. */
+  get driftPpm(): number | undefined {
+    return this.#drift.driftPpm;
+  }
+
+  /** By so much the stream is to be played faster than the card's own pace. */
+  get correctionPpm(): number {
+    return this.#drift.correctionPpm;
+  }
+
+  /** The margin that packets found lately, a mean; undefined before the first. */
+  get meanFrames(): number | undefined {
+    return this.#watch.meanFrames;
+  }
+
+  /** Another source, or none. */
+  begin(): void {
+    this.#watch.begin();
+    this.#drift.begin();
+  }
+
+  /** A new timeline of the same source. */
+  restart(): void {
+    this.#watch.begin();
+    this.#drift.step();
+  }
+
+  /** Somebody else has moved the stream, and it stays there. */
+  step(): void {
+    this.#drift.step();
+  }
+
+  /**
+   * @param marginFrames that a packet finds, in its order
+   * @param lateFrames by how much it is later than a punctual one
+   * @returns the frames to put in now, negative: to cut out
+   */
+  observe(marginFrames: number, lateFrames: number, nowUs: number): number {
+    const change = this.#changeFor(marginFrames, lateFrames, nowUs);
+    if (change !== 0) this.#drift.step();
+    else this.#drift.observe(marginFrames + lateFrames, nowUs);
+    return change;
+  }
+
+  #changeFor(marginFrames: number, lateFrames: number, nowUs: number): number {
+    const change = this.#watch.observe(marginFrames, lateFrames, nowUs);
+    if (change >= 0 || change < -shiftFramesMax) return change;
+    if (!this.#drift.isHolding) return change < -cutFramesMin ? change : 0;
+    if (!this.#drift.isShifting) this.#drift.shift(change);
+    return 0;
+  }
+}
