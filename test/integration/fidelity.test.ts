@@ -11,14 +11,14 @@ import { type Comparison, TakeComparer } from '../helpers/TakeComparer.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { takeThrough } from '../helpers/takeThrough.js';
 
-jest.setTimeout(300_000);
+jest.setTimeout(400_000);
 
 const backends = ['native', 'wasm'] as const;
 type Backend = (typeof backends)[number];
 const profiles = ['program', 'microphone'] as const;
 type Profile = (typeof profiles)[number];
 /** A machine that stalls makes real gaps. Such a take says nothing about fidelity. */
-const takesMax = 3;
+const takesMax = 12;
 const material = makeMaterial();
 /** Played before the material where the playout delay may still move: at the start, after a gap. */
 const settleSeconds = 4;
