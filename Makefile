@@ -19,7 +19,11 @@ run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm]
 
 .PHONY: test
 test: build lint types ## everything: lint, types, unit and integration tests
-	node_modules/.bin/jest --maxWorkers=3
+	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=2
+
+.PHONY: test-long
+test-long: build ## what takes longer: the optimiser on faults, traces in virtual time, 10,000 frames without a copy
+	node_modules/.bin/jest --selectProjects long --runInBand
 
 .PHONY: build
 build: native ## system packages, npm packages, addons, virtual card, TypeScript

@@ -1,5 +1,5 @@
 // Unit tests run the TypeScript sources through swc, without a build. Integration tests start
-// the built programs as child processes. Both mostly wait, so that three files run at a time.
+// the built programs as child processes. Both mostly wait, so that two files run at a time.
 const common = {
   testEnvironment: 'node',
   transform: {
@@ -43,6 +43,12 @@ export default {
         '<rootDir>/test/integration/**/*.test.ts',
         '<rootDir>/test/contract/**/*.test.ts',
       ],
+    },
+    // What takes minutes: `make test-long`.
+    {
+      ...common,
+      displayName: 'long',
+      testMatch: ['<rootDir>/test/long/**/*.test.ts'],
     },
   ],
 };

@@ -29,7 +29,10 @@ const settleSeconds = 4;
 const levels = [...qualityLevels].reverse();
 const settleMaterial = material.subarray(0, 2 * 48_000 * settleSeconds);
 
-type Evidence = Record<'underruns' | 'xruns' | 'concealedMs' | DropPlace, number>;
+type Evidence = Record<
+  'underruns' | 'xruns' | 'concealedMs' | 'trimmedMs' | 'insertedMs' | DropPlace,
+  number
+>;
 
 /** What the program itself has counted so far, in reports that were made from now on. */
 async function evidenceNow(daemon: TestDaemon): Promise<Evidence> {
@@ -48,6 +51,8 @@ async function evidenceNow(daemon: TestDaemon): Promise<Evidence> {
     underruns: sum(({ underruns }) => underruns),
     xruns: sum(({ xruns }) => xruns),
     concealedMs: sum(({ concealedMs }) => concealedMs),
+    trimmedMs: sum(({ trimmedMs }) => trimmedMs),
+    insertedMs: sum(({ insertedMs }) => insertedMs),
     ...(Object.fromEntries(
       dropPlaces.map((place) => [place, sum(({ drops }) => drops[place])]),
     ) as Record<DropPlace, number>),

@@ -1,9 +1,9 @@
 import { noDrops, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../helpers/random.js';
-import { play } from './compare.js';
-import { type PlayoutSecond, PlayoutSimulation } from './PlayoutSimulation.js';
-import { type Arrival, type PacketFate, type TraceOptions, trace } from './Trace.js';
-import { type NamedTrace, stallMs, traces } from './traces.js';
+import { play } from '../simulation/compare.js';
+import { type PlayoutSecond, PlayoutSimulation } from '../simulation/PlayoutSimulation.js';
+import { type Arrival, type PacketFate, type TraceOptions, trace } from '../simulation/Trace.js';
+import { type NamedTrace, stallMs, traces } from '../simulation/traces.js';
 
 const frameMs = 20;
 /** Between the target and the delay: the frame itself, and the punctual packet's way. */
