@@ -4,7 +4,7 @@ import { PcmRecording, pcmFormat, playOn } from './PcmRecording.js';
 import type { TestDaemon } from './TestDaemon.js';
 
 /** Longer than any way through the program: what is recorded after the end holds its last sample. */
-const tailSeconds = 0.5;
+const tailSeconds = 1;
 
 /**
  * Plays samples, one part after the other, into the daemon's input card and records what its output card plays meanwhile.

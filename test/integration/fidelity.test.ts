@@ -119,7 +119,7 @@ class Session {
 
   static async open(profile: Profile, backend: Backend): Promise<Session> {
     // This is about fidelity, not latency: a busy machine is given time.
-    const output = { targetMs: 80, bufferMs: 200 };
+    const output = { targetMs: 200, bufferMs: 400 };
     const input = { profile, quality: levels[0]! };
     const daemon = await TestDaemon.start({ config: { input, output, codec: { backend } } });
     await daemon.bridge();
