@@ -119,9 +119,13 @@ class Session {
 
   static async open(profile: Profile, backend: Backend): Promise<Session> {
     // This is about fidelity, not latency: a busy machine is given time.
-    const output = { targetMs: 200, bufferMs: 400 };
+    const output = { targetMs: 120, bufferMs: 300 };
+    // Nothing is to make it sooner, and nothing to queue less.
+    const steady = { latency: { optimise: false }, buffers: { boundQueues: false } };
     const input = { profile, quality: levels[0]! };
-    const daemon = await TestDaemon.start({ config: { input, output, codec: { backend } } });
+    const daemon = await TestDaemon.start({
+      config: { input, output, codec: { backend }, ...steady },
+    });
     await daemon.bridge();
     const session = new Session(profile, backend, new Studio(daemon));
     session.#takeAll();
