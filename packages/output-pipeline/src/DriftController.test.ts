@@ -73,6 +73,26 @@ describe('the drift that it tells', () => {
     expect(Math.abs((clocks.controller.driftPpm ?? Number.NaN) - ppm)).toBeLessThan(5);
   });
 
+  test('is not that of a shift, and the resampler that makes it is soon let go', () => {
+    const clocks = new Clocks();
+    clocks.run(5, () => 0, 0.5);
+    clocks.controller.shift(-8 * ms);
+    clocks.run(40, () => 0, 0.5);
+    expect(Math.abs(clocks.controller.driftPpm ?? Number.NaN)).toBeLessThan(5);
+    clocks.run(20, () => 0, 0.5);
+    expect(clocks.controller.correctionPpm).toBe(0);
+    expect(clocks.marginMs).toBeCloseTo(goalMs - 8, 0);
+  });
+
+  test('is not moved by a step that nobody told of', () => {
+    const clocks = new Clocks();
+    clocks.run(80, () => 40, 0.5);
+    clocks.marginMs += 12;
+    clocks.run(40, () => 40, 0.5);
+    expect(Math.abs((clocks.controller.driftPpm ?? Number.NaN) - 40)).toBeLessThan(5);
+    expect(clocks.marginMs).toBeCloseTo(goalMs + 12, 0);
+  });
+
   test('is not known at once, and not after another source came', () => {
     const clocks = new Clocks();
     clocks.run(10, () => 300);
@@ -88,7 +108,7 @@ describe('the resampler', () => {
   test('is bypassed while the margin is within 1 ms of where it shall be', () => {
     const clocks = new Clocks();
     clocks.run(2, () => 0);
-    clocks.controller.shift(-0.9 * ms);
+    clocks.marginMs -= 0.9;
     clocks.run(60, () => 0);
     expect(clocks.corrections).toBe(0);
   });
@@ -122,7 +142,7 @@ describe('a shift', () => {
     expect(clocks.marginMs).toBeLessThan(goalMs - 2 * 1.5);
     const { least } = clocks.run(120, () => 0);
     expect(Math.abs(clocks.marginMs - (goalMs - 15))).toBeLessThan(1);
-    expect(least).toBeGreaterThan(goalMs - 15 - 1.5);
+    expect(least).toBeGreaterThan(goalMs - 15 - 0.3);
     expect(clocks.controller.isShifting).toBe(false);
   });
 
@@ -132,7 +152,7 @@ describe('a shift', () => {
     clocks.controller.shift(5 * ms);
     const { most } = clocks.run(60, () => 0);
     expect(Math.abs(clocks.marginMs - (goalMs + 5))).toBeLessThan(1);
-    expect(most).toBeLessThan(goalMs + 6.5);
+    expect(most).toBeLessThan(goalMs + 5.3);
   });
 
   test('does not wind the integral up, however long it takes', () => {
@@ -141,7 +161,7 @@ describe('a shift', () => {
     clocks.run(2, () => 0);
     clocks.controller.shift(-500 * ms);
     const { least } = clocks.run(180, () => 0);
-    expect(least).toBeGreaterThan(500 - 2);
+    expect(least).toBeGreaterThan(500 - 0.3);
     expect(Math.abs(clocks.marginMs - 500)).toBeLessThan(1);
   });
 
@@ -150,7 +170,9 @@ describe('a shift', () => {
     clocks.marginMs = 1_000;
     clocks.run(2, () => 0);
     clocks.controller.shift(-500 * ms);
-    expect(clocks.run(20, () => 0).mostPpm).toBe(5_000);
+    const { mostPpm } = clocks.run(20, () => 0);
+    expect(mostPpm).toBeGreaterThanOrEqual(4_000);
+    expect(mostPpm).toBeLessThanOrEqual(5_000);
   });
 
   test('of a stream that was not seen yet, or that made a step, is nothing', () => {

@@ -15,14 +15,16 @@ const marginsMin = 4;
 const gain = { proportional: 200, integral: 10 };
 /** The most that the pitch may be off: a twelfth of a semitone. */
 const correctionPpmMax = 5_000;
+/** A shift is made at so many ppm for each millisecond that is left of it, and is done at so few. */
+const shift = { ppmPerMs: 500, ppmMax: 4_000, doneMs: 0.05 };
 /** Clocks of sound cards and browsers part by ±300 ppm; more in the integral is wound up. */
 const integralPpmMax = 600;
-/** Farther off than this it is a shift, not the clocks: the integral waits. */
-const integralOffMsMax = 4;
+/** Clocks do not jump: what is farther off is a step, whoever made it. */
+const stepMs = 3;
 /** So far off, for so many intervals: the resampler is worth its cost. */
 const begin = { offMs: 1, intervals: 2 };
-/** So close, for so many intervals, with clocks this alike: it is not. */
-const bypass = { offMs: 0.5, intervals: 30, driftPpm: 5 };
+/** So close, for so many intervals more than not, with clocks this alike: it is not. */
+const bypass = { offMs: 0.5, intervals: 20, driftPpm: 5 };
 
 /**
  * Holds a stream's margin where it is by the pace at which it is played: a PI controller with
@@ -39,9 +41,11 @@ export class DriftController {
   #lastUs: number | undefined;
   /** Where the margin is held; undefined until an interval has shown it. */
   #heldMs: number | undefined;
-  #offMs = 0;
+  /** Of a shift: by how much it is still to be moved, and the pace at which it is. */
+  #shiftMs = 0;
+  #shiftPpm = 0;
   #steering = false;
-  #inARow = 0;
+  #intervals = 0;
   #integralPpm = 0;
   #correctionPpm = 0;
   /** Taken out of the stream by the corrections so far. */
@@ -64,44 +68,50 @@ export class DriftController {
 
   /** A shift is under way. */
   get isShifting(): boolean {
-    return Math.abs(this.#offMs) > begin.offMs;
+    return this.#shiftMs !== 0;
   }
 
   /** Another source, or a card that was opened anew: nothing is known of the clocks. */
   begin(): void {
     this.#estimate.reset();
     this.#steering = false;
-    this.#inARow = 0;
+    this.#intervals = 0;
     this.#integralPpm = 0;
     this.#correctionPpm = 0;
     this.#removedMs = 0;
     this.#lastUs = undefined;
-    this.#heldMs = undefined;
-    this.#offMs = 0;
-    this.#restart();
+    this.#letHold();
   }
 
   /** The margin makes a step that is no drift, and stays there: audio was put in or cut out. */
   step(): void {
     this.#estimate.step();
-    this.#heldMs = undefined;
-    this.#offMs = 0;
-    this.#restart();
+    // Only the clocks are what they were.
+    this.#correctionPpm = this.#integralPpm;
+    if (Math.abs(this.#integralPpm) < bypass.driftPpm) this.#steering = false;
+    this.#letHold();
   }
 
   /** From now on the margin is to be so much more, or less where it is negative. */
   shift(frames: number): void {
     if (this.#heldMs === undefined) return;
-    this.#heldMs += frames / framesPerMs;
-    this.#offMs -= frames / framesPerMs;
+    this.#shiftMs += frames / framesPerMs;
+    if (!this.#steering) this.#begin(this.#estimate.ppm ?? 0);
   }
 
-  /** A packet that came in its order finds so much margin. */
+  /** A packet that came in its order finds so much margin, with what the resampler holds. */
   observe(marginFrames: number, nowUs: number): void {
     if (this.#intervalEndUs === 0) this.#intervalEndUs = nowUs + intervalUs;
     if (this.#count < marginsMax) this.#margins[this.#count++] = marginFrames;
     if (nowUs < this.#intervalEndUs) return;
     if (this.#count >= marginsMin) this.#onInterval(nowUs);
+    this.#restart();
+  }
+
+  #letHold(): void {
+    this.#heldMs = undefined;
+    this.#shiftMs = 0;
+    this.#shiftPpm = 0;
     this.#restart();
   }
 
@@ -112,37 +122,51 @@ export class DriftController {
 
   #onInterval(nowUs: number): void {
     const marginMs = this.#median() / framesPerMs;
-    this.#heldMs ??= marginMs;
-    const offMs = marginMs - this.#heldMs;
-    this.#offMs = offMs;
     const elapsedS = this.#lastUs === undefined ? 0 : (nowUs - this.#lastUs) / 1e6;
     this.#lastUs = nowUs;
-    this.#removedMs += (this.correctionPpm / 1000) * elapsedS;
-    this.#estimate.add(nowUs / 1e6, marginMs + this.#removedMs);
+    // The median is that of the interval's middle: the pace has done half of its work by then.
+    const removedMs = (this.correctionPpm / 1000) * elapsedS;
+    const movedMs = (-this.#shiftPpm / 1000) * elapsedS;
+    const offMs = this.#heldMs === undefined ? 0 : marginMs - this.#heldMs - movedMs / 2;
+    if (Math.abs(offMs) > stepMs) this.step();
+    this.#estimate.add(nowUs / 1e6, marginMs + this.#removedMs + removedMs / 2);
+    this.#removedMs += removedMs;
+    if (this.#heldMs === undefined) {
+      this.#heldMs = marginMs;
+      return;
+    }
+    this.#heldMs += movedMs;
+    this.#shiftMs -= movedMs;
     if (this.#steering) this.#steer(offMs, elapsedS);
     else this.#look(offMs);
   }
 
   #look(offMs: number): void {
-    this.#inARow = Math.abs(offMs) > begin.offMs ? this.#inARow + 1 : 0;
-    if (this.#inARow < begin.intervals) return;
-    this.#inARow = 0;
-    this.#steering = true;
-    this.#integralPpm = clamp(this.#estimate.guessPpm, integralPpmMax);
+    this.#intervals = Math.abs(offMs) > begin.offMs ? this.#intervals + 1 : 0;
+    if (this.#intervals < begin.intervals) return;
+    this.#begin(this.#estimate.guessPpm);
     this.#steer(offMs, 0);
   }
 
+  #begin(guessPpm: number): void {
+    this.#intervals = 0;
+    this.#steering = true;
+    this.#integralPpm = clamp(guessPpm, integralPpmMax);
+    this.#correctionPpm = this.#integralPpm;
+  }
+
   #steer(offMs: number, elapsedS: number): void {
-    if (Math.abs(offMs) < integralOffMsMax) {
-      const integralPpm = this.#integralPpm + gain.integral * offMs * elapsedS;
-      this.#integralPpm = clamp(integralPpm, integralPpmMax);
-    }
-    const wanted = gain.proportional * offMs + this.#integralPpm;
+    const integralPpm = this.#integralPpm + gain.integral * offMs * elapsedS;
+    this.#integralPpm = clamp(integralPpm, integralPpmMax);
+    if (Math.abs(this.#shiftMs) < shift.doneMs) this.#shiftMs = 0;
+    this.#shiftPpm = clamp(-shift.ppmPerMs * this.#shiftMs, shift.ppmMax);
+    const wanted = gain.proportional * offMs + this.#integralPpm + this.#shiftPpm;
     this.#correctionPpm = clamp(wanted, correctionPpmMax);
     const alike = Math.abs(this.#estimate.ppm ?? Number.POSITIVE_INFINITY) < bypass.driftPpm;
-    this.#inARow = alike && Math.abs(offMs) < bypass.offMs ? this.#inARow + 1 : 0;
-    if (this.#inARow < bypass.intervals) return;
-    this.#inARow = 0;
+    const isClose = alike && Math.abs(offMs) < bypass.offMs && !this.isShifting;
+    this.#intervals = isClose ? this.#intervals + 1 : Math.max(0, this.#intervals - 1);
+    if (this.#intervals < bypass.intervals) return;
+    this.#intervals = 0;
     this.#steering = false;
   }
 

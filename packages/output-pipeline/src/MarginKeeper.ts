@@ -55,12 +55,18 @@ export class MarginKeeper {
   /**
    * @param marginFrames that a packet finds, in its order
    * @param lateFrames by how much it is later than a punctual one
+   * @param resamplerFrames beside the margin: they come and go with the correction
    * @returns the frames to put in now, negative: to cut out
    */
-  observe(marginFrames: number, lateFrames: number, nowUs: number): number {
+  observe(
+    marginFrames: number,
+    lateFrames: number,
+    resamplerFrames: number,
+    nowUs: number,
+  ): number {
     const change = this.#changeFor(marginFrames, lateFrames, nowUs);
     if (change !== 0) this.#drift.step();
-    else this.#drift.observe(marginFrames + lateFrames, nowUs);
+    else this.#drift.observe(marginFrames + lateFrames + resamplerFrames, nowUs);
     return change;
   }
 

@@ -348,7 +348,8 @@ export class Player {
     const marginFrames = this.#fillFrames + early;
     if (this.#skipsUnheard(marginFrames) || !this.#streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
-    const change = this.#margin.observe(marginFrames, lateFrames, nowUs);
+    const { heldFrames } = this.#writer;
+    const change = this.#margin.observe(marginFrames, lateFrames, heldFrames, nowUs);
     this.#changeFrames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
     this.#writer.steer(this.#margin.correctionPpm);
