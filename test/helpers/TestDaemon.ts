@@ -67,7 +67,8 @@ export class TestDaemon {
     };
     const config = join(this.folder, 'config.toml');
     writeFileSync(config, this.#configText(options.config ?? {}));
-    this.#process = this.#node('kvm-audiod', daemonPath, ['--config', config], options.stderr);
+    const args = ['--config', config];
+    this.#process = new TestProcess('kvm-audiod', daemonPath, args, this.env, options.stderr);
   }
 
   /** Resolves when both pipelines run. */
@@ -192,8 +193,8 @@ export class TestDaemon {
     return `${lines.join('\n')}\n`;
   }
 
-  #node(name: string, path: string, args: readonly string[], stderr?: number): TestProcess {
-    return new TestProcess(name, process.execPath, [path, ...args], this.env, stderr);
+  #node(name: string, path: string, args: readonly string[]): TestProcess {
+    return new TestProcess(name, process.execPath, [path, ...args], this.env);
   }
 
   /** Every process that has this daemon's folder in its environment. */

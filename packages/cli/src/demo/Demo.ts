@@ -54,7 +54,7 @@ export class Demo {
     const config = join(this.#folder, 'config.toml');
     writeFileSync(config, configText(this.#options));
     // Its standard input ends with this process, however that ends; nothing is ever written there.
-    const daemon = spawn(process.execPath, [daemonPath, '--config', config, '--until-stdin-ends'], {
+    const daemon = spawn(daemonPath, ['--config', config, '--until-stdin-ends'], {
       stdio: ['pipe', 'inherit', 'inherit'],
       detached: true,
     });
