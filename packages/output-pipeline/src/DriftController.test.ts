@@ -113,15 +113,34 @@ describe('the resampler', () => {
     expect(clocks.corrections).toBe(0);
   });
 
-  test('is left again when clocks that are alike are back at the goal', () => {
+  test('is left again when clocks have come to be alike', () => {
     const clocks = new Clocks();
-    clocks.run(2, () => 0, 0.2);
-    clocks.controller.shift(-3 * ms);
-    clocks.run(10, () => 0, 0.2);
+    clocks.run(100, () => 60, 0.2);
     expect(clocks.controller.correctionPpm).toBeGreaterThan(0);
-    clocks.run(110, () => 0, 0.2);
+    clocks.run(200, () => 0, 0.2);
     expect(clocks.controller.correctionPpm).toBe(0);
-    expect(Math.abs(clocks.marginMs - (goalMs - 3))).toBeLessThan(1);
+    expect(Math.abs(clocks.marginMs - goalMs)).toBeLessThan(1);
+  });
+
+  test('is left at once after a shift between clocks that need none, known or not', () => {
+    const clocks = new Clocks();
+    for (const seconds of [5, 100]) {
+      clocks.run(seconds, () => 0, 0.2);
+      clocks.controller.shift(-3 * ms);
+      clocks.run(2, () => 0, 0.2);
+      expect(clocks.controller.correctionPpm).toBeGreaterThan(0);
+      clocks.run(10, () => 0, 0.2);
+      expect(clocks.controller.correctionPpm).toBe(0);
+    }
+  });
+
+  test('is back for clocks that do', () => {
+    const clocks = new Clocks();
+    clocks.run(2, () => 100);
+    clocks.controller.shift(-3 * ms);
+    clocks.run(100, () => 100);
+    expect(Math.abs(clocks.controller.correctionPpm - 100)).toBeLessThan(5);
+    expect(Math.abs(clocks.marginMs - (goalMs - 3))).toBeLessThan(1.5);
   });
 
   test('stays for clocks that are not', () => {

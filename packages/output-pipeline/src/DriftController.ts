@@ -25,6 +25,8 @@ const stepMs = 3;
 const begin = { offMs: 1, intervals: 2 };
 /** So close, for so many intervals more than not, with clocks this alike: it is not. */
 const bypass = { offMs: 0.5, intervals: 20, driftPpm: 5 };
+/** The same after a shift: what it was before needs no proof. */
+const bypassAfterShift = { intervals: 2 };
 
 /**
  * Holds a stream's margin where it is by the pace at which it is played: a PI controller with
@@ -45,6 +47,8 @@ export class DriftController {
   #shiftMs = 0;
   #shiftPpm = 0;
   #steering = false;
+  /** It steers for a shift alone: the margin was held without. */
+  #forShift = false;
   #intervals = 0;
   #integralPpm = 0;
   #correctionPpm = 0;
@@ -96,7 +100,9 @@ export class DriftController {
   shift(frames: number): void {
     if (this.#heldMs === undefined) return;
     this.#shiftMs += frames / framesPerMs;
-    if (!this.#steering) this.#begin(this.#estimate.ppm ?? 0);
+    if (this.#steering) return;
+    this.#begin(this.#estimate.ppm ?? 0);
+    this.#forShift = true;
   }
 
   /** A packet that came in its order finds so much margin, with what the resampler holds. */
@@ -151,6 +157,7 @@ export class DriftController {
   #begin(guessPpm: number): void {
     this.#intervals = 0;
     this.#steering = true;
+    this.#forShift = false;
     this.#integralPpm = clamp(guessPpm, integralPpmMax);
     this.#correctionPpm = this.#integralPpm;
   }
@@ -162,10 +169,11 @@ export class DriftController {
     this.#shiftPpm = clamp(-shift.ppmPerMs * this.#shiftMs, shift.ppmMax);
     const wanted = gain.proportional * offMs + this.#integralPpm + this.#shiftPpm;
     this.#correctionPpm = clamp(wanted, correctionPpmMax);
-    const alike = Math.abs(this.#estimate.ppm ?? Number.POSITIVE_INFINITY) < bypass.driftPpm;
+    const unknownPpm = this.#forShift ? 0 : Number.POSITIVE_INFINITY;
+    const alike = Math.abs(this.#estimate.ppm ?? unknownPpm) < bypass.driftPpm;
     const isClose = alike && Math.abs(offMs) < bypass.offMs && !this.isShifting;
     this.#intervals = isClose ? this.#intervals + 1 : Math.max(0, this.#intervals - 1);
-    if (this.#intervals < bypass.intervals) return;
+    if (this.#intervals < (this.#forShift ? bypassAfterShift : bypass).intervals) return;
     this.#intervals = 0;
     this.#steering = false;
   }

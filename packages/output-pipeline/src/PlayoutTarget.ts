@@ -27,7 +27,7 @@ const spareMs = 1;
 const leastOverLowWaterMs = 2;
 /** For so long a source is not known well enough to go below the start. */
 const warmUpUs = 10_000_000;
-const slackMs = { following: 2, fixed: 5 };
+const slackMs = { following: 1, fixed: 5 };
 /** The goal falls by so much a second, and by this share of itself. */
 const fall = { msPerSecond: 2, sharePerSecond: 0.05 };
 
