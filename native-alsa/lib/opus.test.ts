@@ -14,7 +14,7 @@ const settings: EncoderSettings = {
 };
 
 /** How much garbage: OPUS_FUZZ_PACKETS=1000000 for a long run. */
-const fuzzPackets = Number(process.env['OPUS_FUZZ_PACKETS'] ?? 5000);
+const fuzzPackets = Number(process.env.OPUS_FUZZ_PACKETS ?? 5000);
 
 function failLoadingWith(message: string, code?: string): () => unknown {
   return () =>

@@ -21,7 +21,9 @@ export type Counters = {
 /** What is measured: it carries sound from the input card to the output card. */
 export interface Subject {
   readonly folder: string;
-  /** From the start to a steady state, in a leg where CPU is measured. */
+  /** From the start until its latency is that of the steady state. */
+  readonly settleSeconds: number;
+  /** The same for its CPU, in a leg where that is measured. */
   readonly warmUpSeconds: number;
   readonly inputCard: VirtualCard;
   readonly outputCard: VirtualCard;
@@ -59,6 +61,8 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
     const { output, input } = await daemon.status();
     return {
       folder: daemon.folder,
+      // For ten seconds it does not trust what it knows of the source.
+      settleSeconds: 15,
       // V8 compiles what runs 50 times a second over most of a minute.
       warmUpSeconds: 55,
       inputCard: daemon.inputCard,
@@ -130,6 +134,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
   });
   return {
     folder,
+    settleSeconds: 3,
     warmUpSeconds: 8,
     inputCard,
     outputCard,

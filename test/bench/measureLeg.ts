@@ -14,8 +14,6 @@ import type { Counters, Subject } from './Subject.js';
 import { silences } from './silences.js';
 import type { Witness } from './Witness.js';
 
-/** Before anything is counted: starts, first frames, the first corrections of the margin. */
-const warmUpSecondsMin = 3;
 /** A leg of this length is one for CPU too: it begins in the steady state. */
 const longSeconds = 20;
 /** After the measured time, for the last look at the counters; the player is stopped then. */
@@ -61,7 +59,7 @@ export async function measureLeg(
 ): Promise<Leg> {
   const { inputCard, outputCard, folder } = subject;
   const track = join(folder, 'chirps.raw');
-  const warmUp = seconds < longSeconds ? warmUpSecondsMin : subject.warmUpSeconds;
+  const warmUp = seconds < longSeconds ? subject.settleSeconds : subject.warmUpSeconds;
   const frames = Math.round((warmUp + seconds + spareSeconds) * rate);
   writeFileSync(track, Buffer.from(makeChirpTrack(frames, makeProgramme()).buffer));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));

@@ -155,6 +155,7 @@ export async function startPeer(name: PeerName, setting: Setting): Promise<Subje
   }
   return {
     ...cards,
+    settleSeconds: 3,
     warmUpSeconds,
     pids: Object.fromEntries(processes.map(([part, { pid }]) => [part, pid])),
     counters: async () => undefined,

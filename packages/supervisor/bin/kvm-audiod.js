@@ -1,5 +1,5 @@
 #!/bin/sh
-':' /* For the shell up to `exec`, for Node.js from there on: its flags can be given in no other way
+':'; /* For the shell up to `exec`, for Node.js from there on: its flags can be given in no other way
 # that every `env` knows. It is idle nearly always: small heaps, and no optimising compiler, whose
 # work would not pay. Together they save 3 of 18 MB of private memory.
 exec node --max-semi-space-size=1 --max-old-space-size=64 --single-threaded --no-opt "$0" "$@"

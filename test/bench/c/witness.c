@@ -1,10 +1,12 @@
-// What the machine does to everybody: a plain thread that wants to be woken every 5 ms, and writes
-// a line for each time that it was woken more than 3 ms late. Ends at SIGTERM.
+// What the machine does to everybody: on each of its cores a plain thread that wants to be woken
+// every 5 ms, and writes a line for each time that it was woken more than 3 ms late. Ends at SIGTERM.
 //
 // Lines, times in microseconds of CLOCK_MONOTONIC:
-//   late FROM UNTIL     it was to be woken at FROM and was at UNTIL
-//   rounds COUNT        last line: how often it was woken
+//   late FROM UNTIL     one was to be woken at FROM and was at UNTIL
+//   rounds COUNT        a thread's last line: how often it was woken
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,11 +35,7 @@ static void sleep_until(int64_t at_ns) {
   }
 }
 
-int main(void) {
-  const struct sigaction action = {.sa_handler = on_term};
-  sigaction(SIGTERM, &action, NULL);
-  setvbuf(stdout, NULL, _IOLBF, 0);
-
+static void *watch(void *unused) {
   long rounds = 0;
   int64_t due_ns = now_ns();
   while (!stopping) {
@@ -50,5 +48,29 @@ int main(void) {
     due_ns = woken_ns;
   }
   printf("rounds %ld\n", rounds);
+  return unused;
+}
+
+int main(void) {
+  const struct sigaction action = {.sa_handler = on_term};
+  sigaction(SIGTERM, &action, NULL);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  pthread_t threads[CPU_SETSIZE];
+  int count = 0;
+  for (int core = 0; core < CPU_SETSIZE; core++) {
+    if (!CPU_ISSET(core, &cores)) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setaffinity_np(&attributes, sizeof one, &one);
+    if (pthread_create(&threads[count], &attributes, watch, NULL) != 0) return 1;
+    count++;
+  }
+  while (count > 0) pthread_join(threads[--count], NULL);
   return 0;
 }
