@@ -94,6 +94,33 @@ async function changeClock(rate: number, wrongPace: number): Promise<void> {
   await waitFor('right pace', () => isNear(paces(bridge.packets, fromUs).at(-1), 1));
 }
 
+describe('an output card that changes its rate', () => {
+  it.each([
+    ['is opened at the new one', []],
+    ['unsaid is given what it plays in truth', ['--unsaid']],
+  ])('%s, over the same connection', async (_, how) => {
+    await start({});
+    await sound.hear();
+    await daemon.outputCard.control('rate', '44100', ...how);
+    await waitFor('opening at 44.1 kHz', () => daemon.log.includes('"cardRate":44100'));
+    await daemon.waitForStatus('stream at its own pace', ({ output }) => {
+      const { state, marginMs = null, correctionPpm = 0 } = output.stream ?? {};
+      return state === 'running' && marginMs !== null && marginMs < 60 && correctionPpm < 3_000;
+    });
+    const trimmedMs = async () => (await daemon.status()).output.stream?.trimmedMs ?? 0;
+    const before = await trimmedMs();
+    const from = (await daemon.status()).output.stream?.framesReceived ?? 0;
+    await daemon.waitForStatus(
+      'four seconds more',
+      ({ output }) => (output.stream?.framesReceived ?? 0) > from + 200,
+    );
+    // At the wrong rate 8 % of the sound is too much.
+    expect((await trimmedMs()) - before).toBeLessThan(160);
+    expect(bridge.connected).toEqual({ output: 1, input: 1 });
+    expect((await daemon.status()).output.restarts).toBe(0);
+  });
+});
+
 describe('an input card that changes its rate', () => {
   it('is resampled from the new one, over the same connections', async () => {
     await start({ shapes: { input: { rate: 48_000, channels: 2, format: 'S16_LE' } } });

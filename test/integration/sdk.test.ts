@@ -157,6 +157,26 @@ describe('with a running daemon', () => {
     await daemon.waitForStatus('no figures', ({ input }) => !input.stream?.clientFigures.length);
   });
 
+  it.each([
+    ['long ago', 0],
+    ['to come', Number.MAX_SAFE_INTEGER],
+  ])('a talker’s capture time that lies %s is not taken for one', async (_, captureTimeUs) => {
+    const client = 'test';
+    const listener = new Listener({ path: socketPath(daemon.runtimeFolder, 'input'), client });
+    const talker = new Talker({ path: socketPath(daemon.runtimeFolder, 'output'), client });
+    listener.on('packet', ({ payload }) => void talker.send({ payload, captureTimeUs }));
+    try {
+      const { output } = await daemon.waitForStatus(
+        'latency from the arrival on',
+        (status) => status.output.stream?.latency.from === 'arrival',
+      );
+      expect(output.stream?.latency.maxMs).toBeLessThan(1_000);
+    } finally {
+      listener.close();
+      talker.close();
+    }
+  });
+
   it('a listener’s stream goes on over the death of the input pipeline', async () => {
     const path = socketPath(daemon.runtimeFolder, 'input');
     const listener = new Listener({ path, client: 'test' });

@@ -35,6 +35,10 @@ export type Playout = {
   /** see PlaybackCounters */
   silenceFrames: number;
   lastProgressUs: number;
+  /** where the device stood at `seenUs`, from anywhere: only the difference of two means anything */
+  playedFrames: number;
+  /** CLOCK_MONOTONIC, microseconds; of the device's own time stamp */
+  seenUs: number;
 };
 
 export type PlaybackCounters = {
@@ -89,6 +93,8 @@ export class PcmPlayback {
     beyondFrames: 0,
     silenceFrames: 0,
     lastProgressUs: 0,
+    playedFrames: 0,
+    seenUs: 0,
   };
   #index = 0;
   #committedFrames = 0;
@@ -155,6 +161,9 @@ export class PcmPlayback {
     playout.silenceFrames = statistics[layout.silenceFrames]!;
     playout.lastProgressUs = statistics[layout.lastProgressUs]!;
     playout.beyondFrames = statistics[layout.beyondFrames]!;
+    playout.playedFrames =
+      statistics[layout.framesMoved]! + playout.silenceFrames - statistics[layout.fillFrames]!;
+    playout.seenUs = statistics[layout.fillUs]!;
     playout.ringFrames = this.#ringFrames(statistics);
     playout.queuedFrames = this.#unplayed(statistics, nowUs);
     return playout;

@@ -48,6 +48,7 @@ export class SentStream {
   ): { next: AudioPacket; ms: number } {
     const { payload, captureTimeUs } = packet;
     const bytesMax = limits.packetPayloadBytesMax;
+    if (!(payload instanceof Uint8Array)) throw new RangeError('payload must be a Uint8Array');
     if (payload.length < 1 || payload.length > bytesMax) {
       throw new RangeError(`payload of ${payload.length} bytes, 1 to ${bytesMax}`);
     }

@@ -32,7 +32,8 @@ export type TalkerEvents = {
   replaced: [by: string];
   /**
    * The connection was lost, or could not be made; it is tried again in `retryMs` milliseconds.
-   * AUDIO_ALREADY_RUNNING: another source plays. No error where the daemon closed it as it should.
+   * AUDIO_ALREADY_RUNNING: another source plays. No error where the
+   * connection just ended: the daemon stopped, or a pipeline died.
    */
   disconnected: [error: ProtocolError | undefined, retryMs: number];
   /** `close` was called, the signal was aborted, or another source took over. The last event. */

@@ -10,6 +10,7 @@ export * from './Linger.js';
 export * from './LogRecord.js';
 export * from './pipelineChannel.js';
 export * from './prepareRuntimeFolder.js';
+export { RateWatch } from './RateWatch.js';
 export * from './runPipeline.js';
 export * from './SocketStream.js';
 export * from './standstill.js';

@@ -1,5 +1,13 @@
+import type { StreamState } from '@kvm-audio/protocol';
+
 /** A card that has not moved for so long has nobody at its other end. Not a fault. */
 export const standstillMsMax = 500;
+
+/** In words, for who looks at it; null where the state is none of a card that stands still. */
+export function standstillReason(state: StreamState): string | null {
+  if (state === 'host-idle') return 'the card takes no sound: its host does not listen, or sleeps';
+  return state === 'no-signal' ? 'the card gives no sound: it has no signal, or sleeps' : null;
+}
 
 /** A call on the card that does not return for so long hangs: it may never return. */
 const callMsMax = 500;

@@ -19,8 +19,10 @@ import {
   listenFd,
   type Pipeline,
   type PipelineContext,
+  RateWatch,
   refuseClient,
   standstillMsMax,
+  standstillReason,
   version,
 } from '@kvm-audio/daemon';
 import {
@@ -54,7 +56,6 @@ import {
 import { CaptureLatency } from './CaptureLatency.js';
 import { type CaptureShape, captureOptions } from './captureOptions.js';
 import { FrameEncoder } from './FrameEncoder.js';
-import { RateWatch } from './RateWatch.js';
 import { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -361,9 +362,10 @@ export class InputPipeline implements Pipeline {
     const { sent, dropped } = this.#sinks.totals();
     const nowUs = monotonicUs();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
+    const state = hangs === null ? this.#state(device?.lastProgressUs) : 'degraded';
     return {
-      state: hangs === null ? this.#state(device?.lastProgressUs) : 'degraded',
-      reason: hangs ?? this.#device.lostReason,
+      state,
+      reason: hangs ?? this.#device.lostReason ?? standstillReason(state),
       device: this.#context.config.input.device,
       card: cardReport(this.#device.negotiated),
       format: this.#streamFormat(this.#format),

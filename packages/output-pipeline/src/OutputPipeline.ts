@@ -2,11 +2,9 @@ import {
   BufferPool,
   type CodecBackend,
   chooseBackend,
-  effectiveFormat,
   JitterBuffer,
   jitterBufferLimits,
   type OpusDecoder,
-  toStreamFormat,
 } from '@kvm-audio/audio';
 import {
   ClientFigures,
@@ -18,8 +16,10 @@ import {
   listenFd,
   type Pipeline,
   type PipelineContext,
+  RateWatch,
   refuseClient,
   standstillMsMax,
+  standstillReason,
   version,
 } from '@kvm-audio/daemon';
 import {
@@ -42,15 +42,14 @@ import {
   type QualityEntry,
   type QualityLevel,
   type QueueCapacity,
-  qualityLevels,
   type ReceivedPacket,
   type SourceFeedback,
-  type StreamFormat,
   type StreamState,
   type TuningChange,
   welcome,
 } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
+import { OutputQuality } from './OutputQuality.js';
 import { Player } from './Player.js';
 import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
@@ -65,10 +64,10 @@ import {
 const framesPerMs = mediaRate / 1000;
 /** A packet that comes with so much above the low water is just in time. */
 const scarceMs = 2;
+/** Nothing that is sent as it comes was captured longer ago. */
+const captureAgeUsMax = 10_000_000;
 /** Without packets for so long the stream has ended, whatever its source says. */
 const dryMs = 1_000;
-/** A source whose encoder we do not know: libopus' look-ahead outside low-delay mode. */
-const lookaheadSamples = 312;
 
 /**
  * Receives Opus from one source at a time and plays it: socket → jitter buffer → decoder → PCM
@@ -91,8 +90,9 @@ export class OutputPipeline implements Pipeline {
     trimmedFrames: 0,
     insertedFrames: 0,
   };
-  #level: QualityLevel;
+  readonly #quality: OutputQuality;
   #player: Player | undefined;
+  readonly #rateWatch = new RateWatch();
   readonly #figures = new ClientFigures();
   #source: Connection | undefined;
   #arrivals = new ArrivalMeter();
@@ -112,10 +112,9 @@ export class OutputPipeline implements Pipeline {
     const { config, log, fatal } = context;
     const { output, codec } = config;
     this.#context = context;
-    this.#level = output.quality;
     const { targetMs: fixedMs, targetMsMax: mostMs, bufferMs, periodMs } = output;
     this.#target = new PlayoutTarget({ fixedMs, mostMs });
-    this.#shape = { bufferMs, periodMs };
+    this.#shape = { bufferMs, periodMs, cardRate: undefined };
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       fd: listenFd,
@@ -130,13 +129,18 @@ export class OutputPipeline implements Pipeline {
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
     this.#decoder = this.#codec.createDecoder(output.channels === 1 ? 1 : 2);
+    this.#quality = new OutputQuality(output, this.#decoder.channels);
     this.#resampler = new Resampler({
       channels: output.channels,
       inputRate: mediaRate,
       outputRate: mediaRate,
     });
     this.#device = new DeviceKeeper(
-      (events) => new PcmPlayback(playbackOptions(config, this.#shape, this.#target), events),
+      (events) => {
+        // A card that was lost may come back as another.
+        if (this.#device.lostReason !== null) this.#shape.cardRate = undefined;
+        return new PcmPlayback(playbackOptions(config, this.#shape, this.#target), events);
+      },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => this.#player?.onLowWater(monotonicUs()),
@@ -175,7 +179,7 @@ export class OutputPipeline implements Pipeline {
     this.#arrivals = new ArrivalMeter();
     this.#context.log.info({ client: hello.client }, 'source connected');
     return {
-      reply: welcome({ name: 'kvm-audio output', version }, this.#format(this.#level)),
+      reply: welcome({ name: 'kvm-audio output', version }, this.#quality.format),
       handlers: {
         onRequest: (method) => {
           throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
@@ -202,8 +206,22 @@ export class OutputPipeline implements Pipeline {
     this.#framesReceived += 1;
     this.#bytes += packet.payloadBytes;
     this.#lastPacketUs = nowUs;
+    const ageUs = nowUs - (packet.captureTimeUs ?? nowUs);
+    if (ageUs < 0 || ageUs > captureAgeUsMax) packet.captureTimeUs = undefined;
     this.#arrivals.onPacket(packet, nowUs);
     this.#player?.onPacket(packet, nowUs);
+    this.#watchRate(nowUs);
+  }
+
+  #watchRate(nowUs: number): void {
+    const playout = this.#device.device?.playout(nowUs);
+    if (!playout) return;
+    const { streaming, playedFrames: positionFrames, seenUs: timeUs } = playout;
+    const cardRate = this.#rateWatch.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
+    if (cardRate === undefined) return;
+    this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
+    this.#shape.cardRate = cardRate;
+    this.#device.reopen();
   }
 
   /** Once a second while it sends: for its bitrate and its FEC. */
@@ -230,6 +248,7 @@ export class OutputPipeline implements Pipeline {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
     this.#target.setHeld(negotiated.heldFrames);
+    this.#rateWatch.onOpened(this.#shape.cardRate ?? negotiated.rate);
     this.#player = new Player(
       {
         sink: device,
@@ -243,7 +262,7 @@ export class OutputPipeline implements Pipeline {
         channels: output.channels,
         target: this.#target,
         guardFrames,
-        lookaheadSamples,
+        lookaheadSamples: this.#quality.lookaheadSamples,
         clock: monotonicUs,
       },
     );
@@ -302,37 +321,24 @@ export class OutputPipeline implements Pipeline {
     return standsStill ? 'host-idle' : 'running';
   }
 
-  #format(level: QualityLevel): StreamFormat {
-    const { frameMs, application } = this.#context.config.output;
-    const format = effectiveFormat({
-      direction: 'output',
-      profile: 'program',
-      level,
-      frameMs,
-      application,
-      deviceChannels: this.#decoder.channels,
-    });
-    return toStreamFormat(format, lookaheadSamples);
-  }
-
   listQuality(): QualityEntry[] {
-    return qualityLevels.map((level) => this.#entry(level));
+    return this.#quality.list();
   }
 
   quality(): QualityEntry {
-    return this.#entry(this.#level);
+    return this.#quality.entry;
   }
 
   setQuality(level: QualityLevel): QualityEntry {
-    this.#level = level;
-    const entry = this.#entry(level);
+    this.#quality.level = level;
+    const { entry } = this.#quality;
     this.#source?.notify('format.changed', entry.format);
     return entry;
   }
 
   setBuffer(frames: number): void {
     const { goalFrames } = this.#target;
-    const { frameMs } = this.#format(this.#level);
+    const { frameMs } = this.#quality.format;
     this.#sizeFrames = frames;
     if ((frames - 1) * frameMs * framesPerMs < goalFrames) this.#targetWins += 1;
     this.#counters.drops.jitter_overflow += this.#jitter.resize(frames, this.#target);
@@ -345,16 +351,12 @@ export class OutputPipeline implements Pipeline {
   }
 
   #capacity(): QueueCapacity {
-    const packetFrames = this.#format(this.#level).frameMs * framesPerMs;
+    const packetFrames = this.#quality.format.frameMs * framesPerMs;
     return {
       frames: this.#sizeFrames,
       ms: this.#jitter.capacityFrames(packetFrames) / framesPerMs,
       targetWins: this.#targetWins,
     };
-  }
-
-  #entry(level: QualityLevel): QualityEntry {
-    return { direction: 'output', level, format: this.#format(level) };
   }
 
   report(): PipelineReport {
@@ -364,12 +366,13 @@ export class OutputPipeline implements Pipeline {
     if (streaming && this.#source) this.#tellSource(nowUs);
     const device = this.#device.device?.counters();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
+    const state = hangs === null ? this.#state(nowUs) : 'degraded';
     return {
-      state: hangs === null ? this.#state(nowUs) : 'degraded',
-      reason: hangs ?? this.#device.lostReason,
+      state,
+      reason: hangs ?? this.#device.lostReason ?? standstillReason(state),
       device: this.#context.config.output.device,
       card: cardReport(this.#device.negotiated),
-      format: this.#format(this.#level),
+      format: this.#quality.format,
       clients: this.#source ? 1 : 0,
       framesReceived: this.#framesReceived,
       packetsSent: 0,

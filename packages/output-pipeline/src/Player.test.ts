@@ -795,6 +795,23 @@ describe('a new timeline in a running stream', () => {
   });
 });
 
+describe('a timeline that jumps by hours without a word', () => {
+  test('is followed both ways, and is no sound that was put in or cut out', () => {
+    const bench = new Bench();
+    const hours = 5 * 3600 * mediaRate;
+    const jumped = stream(150, 20).map(({ atMs, packet }): Arrival => {
+      const away = packet.seq >= 50 && packet.seq < 100;
+      return { atMs, packet: packetOf(packet.seq, 20, packet.mediaTime + (away ? hours : 0)) };
+    });
+    bench.run(jumped, 3_900);
+    expect(bench.counters.insertedFrames).toBe(0);
+    expect(bench.counters.trimmedFrames).toBe(0);
+    expect(bench.counters.drops.late_packet).toBeLessThan(10);
+    expect(bench.delays(2_300, 2_900)).toHaveLength(1);
+    bench.assertAllHome();
+  });
+});
+
 describe('a burst that is longer than the ring', () => {
   test('waits as packets and is not dropped', () => {
     const bench = new Bench();

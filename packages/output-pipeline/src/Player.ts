@@ -19,6 +19,8 @@ const framesPerMs = mediaRate / 1000;
 const packetFramesMax = 60 * framesPerMs;
 /** Decoded audio never runs further ahead than this over the target; the rest waits as packets. */
 const aheadFrames = 60 * framesPerMs;
+/** What comes so late is of another timeline: the jitter buffer follows it, or leaves it out. */
+const lateFramesMax = mediaRate;
 /** A card that has not moved for so long stands still: nothing waits for it. */
 const standstillUs = 300_000;
 /**
@@ -346,6 +348,7 @@ export class Player {
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
     const marginFrames = this.#fillFrames + early;
+    if (marginFrames < -lateFramesMax) return;
     if (this.#skipsUnheard(marginFrames) || !this.#streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
     const { heldFrames } = this.#writer;

@@ -15,10 +15,15 @@ export const guardFrames = 2 * framesPerMs;
 export type PlaybackShape = {
   bufferMs: number;
   periodMs: number;
+  /** Hz at which the card runs, where it was measured that it does not as it says. */
+  cardRate: number | undefined;
 };
 
 /** The greatest margin and the longest packet fit into the device. */
-export function deviceBufferMs({ bufferMs }: PlaybackShape, { goalMsMax }: PlayoutTarget): number {
+export function deviceBufferMs(
+  { bufferMs }: Pick<PlaybackShape, 'bufferMs'>,
+  { goalMsMax }: PlayoutTarget,
+): number {
   return Math.max(bufferMs, goalMsMax + packetMsMax);
 }
 
@@ -32,6 +37,7 @@ export function playbackOptions(
     device: output.device,
     rate: mediaRate,
     channels: output.channels,
+    ...(shape.cardRate !== undefined && { cardRate: shape.cardRate }),
     periodFrames: Math.round(shape.periodMs * framesPerMs),
     bufferFrames: Math.round(deviceBufferMs(shape, target) * framesPerMs),
     slotFrames: 0,

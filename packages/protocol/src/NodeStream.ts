@@ -1,10 +1,10 @@
-import net from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { ByteStream, ByteStreamEvents } from './ByteStream.js';
 import { limits } from './limits.js';
 import type { OutgoingPacket } from './PacketSender.js';
 import type { ReceiveBuffer } from './ReceiveBuffer.js';
 
-type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => net.Socket;
+type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => Socket;
 
 /**
  * A byte stream over Node's own socket: what a client has. How much the other end has not read
@@ -12,7 +12,7 @@ type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => net.Sock
  */
 export class NodeStream implements ByteStream {
   readonly #make: MakeSocket;
-  #socket: net.Socket | undefined;
+  #socket: Socket | undefined;
   #events: ByteStreamEvents | undefined;
   #inFlight = 0;
   #error: Error | undefined;
@@ -24,12 +24,12 @@ export class NodeStream implements ByteStream {
   /** Connects when it is opened. Reads straight into the receive buffer. */
   static connect(path: string): NodeStream {
     return new NodeStream((receive, { onReceived }) =>
-      net.connect({ path, onread: { buffer: () => receive.writable(), callback: onReceived } }),
+      connect({ path, onread: { buffer: () => receive.writable(), callback: onReceived } }),
     );
   }
 
   /** A socket that a server accepted and nobody reads. Each read is Node's allocation, and a copy. */
-  static accepted(socket: net.Socket): NodeStream {
+  static accepted(socket: Socket): NodeStream {
     return new NodeStream((receive, { onReceived }) => {
       socket.on('data', (chunk: Buffer) => {
         if (!receive.copyIn(chunk, onReceived)) socket.pause();

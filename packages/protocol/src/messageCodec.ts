@@ -91,7 +91,10 @@ function checkMethod(value: unknown): string {
 
 function checkId(value: unknown): number {
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > requestIdMax) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `a request id must be an integer up to 2^32 - 1`);
+    throw new ProtocolError(
+      'MALFORMED_MESSAGE',
+      'a request id must be an integer from 0 to 2^32 - 1',
+    );
   }
   return value as number;
 }
@@ -120,6 +123,8 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Messag
     return { kind: 'notification', method: checkMethod(body[1]), params: body[2] };
   }
   const kind = typeof body[0] === 'number' ? String(body[0]) : 'no number';
-  const text = `no message is an array of ${body.length} that begins with ${kind}`;
+  const text =
+    `no message is an array of ${body.length} that begins with ${kind}: ` +
+    'a request has 4 and begins with 0, a response 4 and 1, a notification 3 and 2, audio 6 and 3';
   throw new ProtocolError('MALFORMED_MESSAGE', text);
 }

@@ -173,13 +173,18 @@ export class PipelineProcess {
     const { retryAfterMs } = this.status('medium');
     return new ProtocolError(
       'PIPELINE_UNAVAILABLE',
-      `the ${direction} pipeline is ${this.#state}`,
+      `the ${direction} pipeline is not running: ${this.#inWords(retryAfterMs)}`,
       {
         state: this.#state,
         reason: this.#lastExit,
         retryAfterMs,
       },
     );
+  }
+
+  #inWords(retryAfterMs: number | null): string {
+    if (retryAfterMs === null) return this.#state;
+    return `${this.#state} (${this.#lastExit}), next try in ${(retryAfterMs / 1000).toFixed(1)} s`;
   }
 
   #spawn(): void {

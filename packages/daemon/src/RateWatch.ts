@@ -24,7 +24,7 @@ const usualRates = [
   192_000,
 ] as const;
 
-/** Of a captured slot: in frames of 48 kHz, as the card is believed to run. */
+/** Where a card stands: in frames of 48 kHz, as it is believed to run. */
 type Stamp = {
   readonly timeUs: number;
   readonly positionFrames: number;
@@ -32,10 +32,10 @@ type Stamp = {
 };
 
 /**
- * Finds out that a capturing card runs at another rate than it was opened with, as an HDMI receiver
- * does when its source changes: from the frames that came and the card's time stamps, which every
- * card has, whether its driver knows of the change or not. Called for each slot, on the event
- * loop; its clock is the slots'.
+ * Finds out that a card runs at another rate than it was opened with, as an HDMI receiver does when
+ * its source changes, or a USB host that takes up another: from the frames that passed and the
+ * card's time stamps, which every card has, whether its driver knows of the change or not. Called
+ * for each frame, on the event loop; its clock is the stamps'.
  */
 export class RateWatch {
   #cardRate: number = mediaRate;
