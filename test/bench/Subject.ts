@@ -61,8 +61,8 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
     const { output, input } = await daemon.status();
     return {
       folder: daemon.folder,
-      // For ten seconds it does not trust what it knows of the source.
-      settleSeconds: 15,
+      // For ten seconds it does not trust what it knows of the source; then its margin falls.
+      settleSeconds: 20,
       // V8 compiles what runs 50 times a second over most of a minute.
       warmUpSeconds: 55,
       inputCard: daemon.inputCard,
