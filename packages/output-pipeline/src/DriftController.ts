@@ -25,7 +25,7 @@ const stepMs = 3;
 const begin = { offMs: 1, intervals: 2 };
 /** So close, for so many intervals more than not, with clocks this alike: it is not. */
 const bypass = { offMs: 0.5, intervals: 20, driftPpm: 5 };
-/** The same after a shift: what it was before needs no proof. */
+/** The same after a shift: the margin was held without, and will show what it needs. */
 const bypassAfterShift = { intervals: 2 };
 
 /**
@@ -169,8 +169,8 @@ export class DriftController {
     this.#shiftPpm = clamp(-shift.ppmPerMs * this.#shiftMs, shift.ppmMax);
     const wanted = gain.proportional * offMs + this.#integralPpm + this.#shiftPpm;
     this.#correctionPpm = clamp(wanted, correctionPpmMax);
-    const unknownPpm = this.#forShift ? 0 : Number.POSITIVE_INFINITY;
-    const alike = Math.abs(this.#estimate.ppm ?? unknownPpm) < bypass.driftPpm;
+    const driftPpm = Math.abs(this.#estimate.ppm ?? Number.POSITIVE_INFINITY);
+    const alike = this.#forShift || driftPpm < bypass.driftPpm;
     const isClose = alike && Math.abs(offMs) < bypass.offMs && !this.isShifting;
     this.#intervals = isClose ? this.#intervals + 1 : Math.max(0, this.#intervals - 1);
     if (this.#intervals < (this.#forShift ? bypassAfterShift : bypass).intervals) return;

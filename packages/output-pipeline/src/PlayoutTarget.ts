@@ -28,6 +28,8 @@ const leastOverLowWaterMs = 2;
 /** For so long a source is not known well enough to go below the start. */
 const warmUpUs = 10_000_000;
 const slackMs = { following: 1, fixed: 5 };
+/** It is looked at so often, and at once where a packet came later than it covers. */
+const lookUs = 200_000;
 /** The goal falls by so much a second, and by this share of itself. */
 const fall = { msPerSecond: 2, sharePerSecond: 0.05 };
 
@@ -137,7 +139,10 @@ export class PlayoutTarget {
     const lateMs = lateUs / 1000;
     const coverable = lateMs <= this.#mostMs - this.#lowWaterMs - spareMs;
     if (coverable && !this.#lateness.follows) this.#histogram.add(lateMs, nowUs);
-    if (this.#options.fixedMs === undefined) this.#steer(nowUs, this.#sinceUs);
+    const isCovered = lateMs + spareMs + this.#lowWaterMs <= this.#goalMs;
+    if (this.follows && !(isCovered && nowUs - this.#steeredUs < lookUs)) {
+      this.#steer(nowUs, this.#sinceUs);
+    }
     return lateMs * framesPerMs;
   }
 
