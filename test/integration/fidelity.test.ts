@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type DaemonStatus,
   type DropPlace,
@@ -22,6 +23,8 @@ const takesMax = 12;
 const material = makeMaterial();
 /** Played before the material where the playout delay may still move: at the start, after a gap. */
 const settleSeconds = 4;
+/** Pipelines report once a second; a correction lasts for three at least. */
+const lookMs = 500;
 /**
  * The shortest frames first: a longer frame takes a part of the margin, a shorter one gives it
  * more than it wants, and that is cut out of the sound in the seconds after the change.
@@ -67,6 +70,9 @@ function whatRose(before: Evidence, after: Evidence): string {
     .join(', ');
 }
 
+const isResampled = ({ output }: DaemonStatus): boolean =>
+  (output.stream?.correctionPpm ?? 0) !== 0;
+
 /** A daemon with a bridge, and takes during which it reports no gap of its own. */
 class Studio {
   readonly daemon: TestDaemon;
@@ -77,12 +83,26 @@ class Studio {
     this.daemon = daemon;
   }
 
-  /** While the pace is corrected nothing is where it was. @returns that in words, once it is not. */
-  async #resampled(): Promise<string> {
-    const isResampled = ({ output }: DaemonStatus) => (output.stream?.correctionPpm ?? 0) !== 0;
-    if (!isResampled(await this.daemon.status())) return '';
+  /** @returns what was heard, and whether that was at another pace than the card's at any time. */
+  async #take(): Promise<{ recording: Int16Array; resampled: boolean }> {
+    let resampled = false;
+    let recording: Int16Array | undefined;
+    const settling = this.#settled ? [] : [settleMaterial];
+    const take = takeThrough(this.daemon, ...settling, material).then((heard) => {
+      recording = heard;
+    });
+    take.catch(() => undefined);
+    while (!recording) {
+      resampled ||= isResampled(await this.daemon.status());
+      await Promise.race([take, pause(lookMs)]);
+    }
+    resampled ||= isResampled(await this.daemon.status());
+    return { recording, resampled };
+  }
+
+  /** While the pace is corrected nothing is where it was. */
+  async #ownPace(): Promise<void> {
     await this.daemon.waitForStatus('own pace', (status) => !isResampled(status), 90_000);
-    return 'another pace';
   }
 
   /** A take with a gap that the program reports never counts. */
@@ -90,10 +110,10 @@ class Studio {
     const stalls: string[] = [];
     this.#evidence ??= await evidenceNow(this.daemon);
     while (stalls.length < takesMax) {
-      const settling = this.#settled ? [] : [settleMaterial];
-      const recording = await takeThrough(this.daemon, ...settling, material);
+      await this.#ownPace();
+      const { recording, resampled } = await this.#take();
       const evidence = await evidenceNow(this.daemon);
-      const rose = whatRose(this.#evidence, evidence) || (await this.#resampled());
+      const rose = whatRose(this.#evidence, evidence) || (resampled ? 'another pace' : '');
       this.#evidence = evidence;
       this.#settled = rose === '';
       if (this.#settled) return comparer.compare(recording);

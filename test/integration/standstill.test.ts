@@ -46,7 +46,9 @@ describe.each([
     const card = daemon[cardOf[direction]];
     await waitForStream(direction, 'running');
     await card.control(fault, 'on');
-    expect((await waitForStream(direction, state)).reason).toBeNull();
+    expect((await waitForStream(direction, state)).reason).toMatch(
+      /^the card (takes|gives) no sound/,
+    );
     await card.control(fault, 'off');
     await waitForStream(direction, 'running');
     await known.hear();

@@ -66,6 +66,13 @@ describe('24 hours', () => {
   });
 });
 
+test.each([900, -900])('clocks that part by %i ppm are no steps: they are followed', (ppm) => {
+  const clocks = new Clocks();
+  clocks.run(60, () => ppm, 1);
+  expect(Math.abs((clocks.controller.driftPpm ?? Number.NaN) - ppm)).toBeLessThan(10);
+  expect(Math.abs(clocks.controller.correctionPpm - ppm)).toBeLessThan(100);
+});
+
 describe('the drift that it tells', () => {
   test.each([300, -300, 40, 0])('is right to 5 ppm after two minutes: %i ppm', (ppm) => {
     const clocks = new Clocks();

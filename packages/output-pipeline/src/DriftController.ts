@@ -19,7 +19,7 @@ const correctionPpmMax = 5_000;
 const shift = { ppmPerMs: 500, ppmMax: 4_000, doneMs: 0.05 };
 /** Clocks of sound cards and browsers part by ±300 ppm; more in the integral is wound up. */
 const integralPpmMax = 600;
-/** Clocks do not jump: what is farther off is a step, whoever made it. */
+/** Clocks do not jump: what is so much farther off than an interval ago is somebody's step. */
 const stepMs = 3;
 /** So far off, for so many intervals: the resampler is worth its cost. */
 const begin = { offMs: 1, intervals: 2 };
@@ -43,6 +43,8 @@ export class DriftController {
   #lastUs: number | undefined;
   /** Where the margin is held; undefined until an interval has shown it. */
   #heldMs: number | undefined;
+  /** How far off it was, an interval ago. */
+  #offMs = 0;
   /** Of a shift: by how much it is still to be moved, and the pace at which it is. */
   #shiftMs = 0;
   #shiftPpm = 0;
@@ -116,6 +118,7 @@ export class DriftController {
 
   #letHold(): void {
     this.#heldMs = undefined;
+    this.#offMs = 0;
     this.#shiftMs = 0;
     this.#shiftPpm = 0;
     this.#restart();
@@ -134,7 +137,7 @@ export class DriftController {
     const removedMs = (this.correctionPpm / 1000) * elapsedS;
     const movedMs = (-this.#shiftPpm / 1000) * elapsedS;
     const offMs = this.#heldMs === undefined ? 0 : marginMs - this.#heldMs - movedMs / 2;
-    if (Math.abs(offMs) > stepMs) this.step();
+    if (Math.abs(offMs - this.#offMs) > stepMs) this.step();
     this.#estimate.add(nowUs / 1e6, marginMs + this.#removedMs + removedMs / 2);
     this.#removedMs += removedMs;
     if (this.#heldMs === undefined) {
@@ -143,6 +146,7 @@ export class DriftController {
     }
     this.#heldMs += movedMs;
     this.#shiftMs -= movedMs;
+    this.#offMs = offMs;
     if (this.#steering) this.#steer(offMs, elapsedS);
     else this.#look(offMs);
   }
