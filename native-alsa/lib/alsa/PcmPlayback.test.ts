@@ -45,8 +45,11 @@ test('what is unplayed is what the ring has, and what the device’s buffer can 
   const pcm = pattern(9_600);
   for (let at = 0; at < 9_600; at += 480) commit(playback, pcm.subarray(2 * at, 2 * (at + 480)));
   await until(() => playback.counters().framesPlayed > 0);
+  // The card takes more at any time, also between two looks.
+  const most = 9_600 - playback.counters().framesPlayed;
   const { queuedFrames, ringFrames, beyondFrames } = playback.playout(monotonicUs());
-  expect(ringFrames).toBe(9_600 - playback.counters().framesPlayed);
+  expect(ringFrames).toBeLessThanOrEqual(most);
+  expect(ringFrames).toBeGreaterThanOrEqual(9_600 - playback.counters().framesPlayed);
   expect(queuedFrames - ringFrames).toBeLessThanOrEqual(bufferFrames);
   expect(beyondFrames).toBe(0);
   await until(() => playback.playout(monotonicUs()).ringFrames === 0);
