@@ -151,6 +151,11 @@ export class PcmPlayback {
     return this.playout(nowUs).queuedFrames;
   }
 
+  /** What the last call of playout() said. */
+  get lastPlayout(): Readonly<Playout> {
+    return this.#playout;
+  }
+
   /** Where playing stands at `nowUs`. Always the same object, filled anew. */
   playout(nowUs: number): Playout {
     const { memory, layout } = this.#stream;
@@ -165,18 +170,17 @@ export class PcmPlayback {
       statistics[layout.framesMoved]! + playout.silenceFrames - statistics[layout.fillFrames]!;
     playout.seenUs = statistics[layout.fillUs]!;
     playout.ringFrames = this.#ringFrames(statistics);
-    playout.queuedFrames = this.#unplayed(statistics, nowUs);
+    playout.queuedFrames = playout.streaming
+      ? playout.ringFrames + this.#inDevice(statistics, nowUs)
+      : this.#beforeTheStart(playout.ringFrames);
     return playout;
   }
 
-  #unplayed(statistics: Float64Array, nowUs: number): number {
+  #inDevice(statistics: Float64Array, nowUs: number): number {
     const { layout, options } = this.#stream;
-    const ringFrames = this.#ringFrames(statistics);
-    const stopped = statistics[layout.stopSeen] !== this.#stopWord;
-    if (stopped || statistics[layout.streaming] === 0) return this.#beforeTheStart(ringFrames);
     const elapsedUs = statistics[layout.advancing] === 1 ? nowUs - statistics[layout.fillUs]! : 0;
     const playedFrames = (elapsedUs * options.rate) / 1e6;
-    return ringFrames + Math.max(0, statistics[layout.fillFrames]! - playedFrames);
+    return Math.max(0, statistics[layout.fillFrames]! - playedFrames);
   }
 
   #ringFrames(statistics: Float64Array): number {

@@ -120,9 +120,8 @@ export class JitterBuffer {
   insert(packet: ReceivedPacket, frames: number, nowMs: number): DropPlace | undefined {
     if (this.#isLate(packet, frames, nowMs)) return 'late_packet';
     let index = this.#queue.length;
-    while (index > 0 && (this.#queue[index - 1]?.mediaTime ?? 0) > packet.mediaTime) index -= 1;
-    const before = this.#queue[index - 1];
-    if (before && before.mediaTime === packet.mediaTime) return 'duplicate_packet';
+    while (index > 0 && this.#mediaTimeAt(index - 1) > packet.mediaTime) index -= 1;
+    if (index > 0 && this.#mediaTimeAt(index - 1) === packet.mediaTime) return 'duplicate_packet';
     this.#packetFrames = frames;
     const overflow = this.#makeRoom(frames);
     const slot = this.#pool.acquire();
@@ -135,7 +134,9 @@ export class JitterBuffer {
     slot.frames = frames;
     packet.bytes.copy(slot.room, 0, packet.payloadStart, packet.payloadEnd);
     slot.setPayload(packet.payloadBytes);
-    this.#queue.splice(Math.max(0, index - overflow), 0, slot);
+    // Nearly always behind all others.
+    if (index - overflow >= this.#queue.length) this.#queue.push(slot);
+    else this.#queue.splice(Math.max(0, index - overflow), 0, slot);
     this.#queuedFrames += frames;
     return overflow > 0 ? 'jitter_overflow' : undefined;
   }
@@ -232,6 +233,11 @@ export class JitterBuffer {
     return dropped;
   }
 
+  /** @param index of a packet that waits: a look outside an array costs more than all the rest. */
+  #mediaTimeAt(index: number): number {
+    return this.#queue[index]?.mediaTime ?? 0;
+  }
+
   #shift(): PacketSlot {
     const slot = this.#queue.shift();
     assert(slot, 'a queued packet');
@@ -260,7 +266,7 @@ export class JitterBuffer {
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
     this.#playTime = step.restart ? end : Math.max(playTime, end);
     this.#lastSeq = head.seq;
-    this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payload.length);
+    this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payloadBytes);
     this.#concealedRun = 0;
     this.#restart = false;
     return step;

@@ -44,9 +44,10 @@ export class PacketSlot extends Slot implements OutgoingPacket {
     return this.#payloadBytes;
   }
 
-  /** A new view each time. */
-  get payload(): Buffer {
-    return this.room.subarray(0, this.#payloadBytes);
+  /** A new view each time; a plain one, as a Buffer costs three times as much to make. */
+  get payload(): Uint8Array {
+    const { buffer, byteOffset } = this.room;
+    return new Uint8Array(buffer, byteOffset, this.#payloadBytes);
   }
 
   /** The whole message, from its length field on, is `bytes[start, end)`; call `seal` first. */

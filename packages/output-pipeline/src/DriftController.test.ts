@@ -134,9 +134,9 @@ describe('the resampler', () => {
     for (const seconds of [5, 100]) {
       clocks.run(seconds, () => 0, 0.2);
       clocks.controller.shift(-3 * ms);
+      const { mostPpm } = clocks.run(2, () => 0, 0.2);
+      expect(mostPpm).toBeGreaterThan(2_000);
       clocks.run(2, () => 0, 0.2);
-      expect(clocks.controller.correctionPpm).toBeGreaterThan(0);
-      clocks.run(10, () => 0, 0.2);
       expect(clocks.controller.correctionPpm).toBe(0);
     }
   });

@@ -15,8 +15,11 @@ const marginsMin = 4;
 const gain = { proportional: 200, integral: 10 };
 /** The most that the pitch may be off: a twelfth of a semitone. */
 const correctionPpmMax = 5_000;
-/** A shift is made at so many ppm for each millisecond that is left of it, and is done at so few. */
-const shift = { ppmPerMs: 500, ppmMax: 4_000, doneMs: 0.05 };
+/**
+ * A shift is made within an interval where the most that the pace may be allows it; an interval
+ * ends with a packet, so that a little is left, or too much was done.
+ */
+const shift = { ppmPerMs: 1e9 / intervalUs, ppmMax: 4_000, doneMs: 0.35 };
 /** Clocks of sound cards and browsers part by ±300 ppm; more in the integral is wound up. */
 const integralPpmMax = 600;
 /** Clocks do not jump: what is so much farther off than an interval ago is somebody's step. */
@@ -26,7 +29,7 @@ const begin = { offMs: 1, intervals: 2 };
 /** So close, for so many intervals more than not, with clocks this alike: it is not. */
 const bypass = { offMs: 0.5, intervals: 20, driftPpm: 5 };
 /** The same after a shift: the margin was held without, and will show what it needs. */
-const bypassAfterShift = { intervals: 2 };
+const bypassAfterShift = { intervals: 1 };
 
 /**
  * Holds a stream's margin where it is by the pace at which it is played: a PI controller with
@@ -100,11 +103,7 @@ export class DriftController {
 
   /** From now on the margin is to be so much more, or less where it is negative. */
   shift(frames: number): void {
-    if (this.#heldMs === undefined) return;
-    this.#shiftMs += frames / framesPerMs;
-    if (this.#steering) return;
-    this.#begin(this.#estimate.ppm ?? 0);
-    this.#forShift = true;
+    if (this.#heldMs !== undefined) this.#shiftMs += frames / framesPerMs;
   }
 
   /** A packet that came in its order finds so much margin, with what the resampler holds. */
@@ -148,7 +147,14 @@ export class DriftController {
     this.#shiftMs -= movedMs;
     this.#offMs = offMs;
     if (this.#steering) this.#steer(offMs, elapsedS);
+    else if (this.isShifting) this.#beginShift(offMs);
     else this.#look(offMs);
+  }
+
+  #beginShift(offMs: number): void {
+    this.#begin(this.#estimate.ppm ?? 0);
+    this.#forShift = true;
+    this.#steer(offMs, 0);
   }
 
   #look(offMs: number): void {

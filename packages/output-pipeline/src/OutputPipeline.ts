@@ -210,13 +210,14 @@ export class OutputPipeline implements Pipeline {
     if (ageUs < 0 || ageUs > captureAgeUsMax) packet.captureTimeUs = undefined;
     this.#arrivals.onPacket(packet, nowUs);
     this.#player?.onPacket(packet, nowUs);
-    this.#watchRate(nowUs);
+    this.#watchRate();
   }
 
-  #watchRate(nowUs: number): void {
-    const playout = this.#device.device?.playout(nowUs);
-    if (!playout) return;
-    const { streaming, playedFrames: positionFrames, seenUs: timeUs } = playout;
+  /** By what the player has just seen of the card. */
+  #watchRate(): void {
+    const { device } = this.#device;
+    if (!device) return;
+    const { streaming, playedFrames: positionFrames, seenUs: timeUs } = device.lastPlayout;
     const cardRate = this.#rateWatch.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
     if (cardRate === undefined) return;
     this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');

@@ -8,7 +8,7 @@ import {
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { MarginKeeper } from './MarginKeeper.js';
 import { backlogFrames } from './MarginWatch.js';
-import type { PcmSink, PcmSlot } from './PcmSink.js';
+import type { PcmSink, PcmSlot, Playout } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
@@ -180,21 +180,24 @@ export class Player {
 
   /** For how long the card has not moved although it was given audio, in milliseconds. */
   standstillMs(nowUs: number): number {
+    return this.#standstillUs(this.#sink.playout(nowUs), nowUs) / 1000;
+  }
+
+  #standstillUs({ lastProgressUs }: Playout, nowUs: number): number {
     if (this.#givenSinceUs === undefined) return 0;
-    const { lastProgressUs } = this.#sink.playout(nowUs);
-    return Math.max(0, nowUs - Math.max(lastProgressUs, this.#givenSinceUs)) / 1000;
+    return Math.max(0, nowUs - Math.max(lastProgressUs, this.#givenSinceUs));
   }
 
   /** Silence that the card's thread put in is time that has passed for the stream too. */
   #look(nowUs: number): void {
     const stoodStill = this.#standsStill;
-    this.#standsStill = this.standstillMs(nowUs) * 1000 >= standstillUs;
-    const { streaming, queuedFrames, ringFrames, beyondFrames, silenceFrames } =
-      this.#sink.playout(nowUs);
-    this.#streaming = streaming;
-    this.#fillFrames = queuedFrames;
-    this.#ringFrames = ringFrames;
-    this.#beyondFrames = beyondFrames;
+    const playout = this.#sink.playout(nowUs);
+    const { silenceFrames } = playout;
+    this.#standsStill = this.#standstillUs(playout, nowUs) >= standstillUs;
+    this.#streaming = playout.streaming;
+    this.#fillFrames = playout.queuedFrames;
+    this.#ringFrames = playout.ringFrames;
+    this.#beyondFrames = playout.beyondFrames;
     this.#lookUs = nowUs;
     this.#jitter.skip(silenceFrames - this.#silenceSeen);
     this.#silenceSeen = silenceFrames;

@@ -53,7 +53,7 @@ export class PlayoutTarget {
 
   constructor(options: PlayoutTargetOptions) {
     this.#options = { ...options };
-    this.#goalMs = this.#startMs;
+    this.#goalMs = this.#startMs();
   }
 
   /** Unplayed audio that a punctual packet shall find. */
@@ -64,7 +64,7 @@ export class PlayoutTarget {
   /** The same for a packet as late as the goal covers; a fixed goal is meant for that one. */
   get leastFrames(): number {
     if (this.#options.fixedMs !== undefined) return this.goalFrames;
-    return (this.#lowWaterMs + spareMs) * framesPerMs;
+    return (this.#lowWaterMs() + spareMs) * framesPerMs;
   }
 
   /** So much over it is left alone: what is fixed need not be met to the millisecond. */
@@ -74,7 +74,7 @@ export class PlayoutTarget {
 
   /** At or under this much unplayed audio a missing packet is made up. */
   get lowWaterFrames(): number {
-    return this.#lowWaterMs * framesPerMs;
+    return this.#lowWaterMs() * framesPerMs;
   }
 
   /** The most that the goal can be, in milliseconds. */
@@ -92,7 +92,7 @@ export class PlayoutTarget {
     if (this.follows) this.#options.mostMs = ms;
     else this.#options.fixedMs = ms;
     this.#goalMs = this.#bounded(this.#goalMs);
-    if (!this.follows) this.#goalMs = this.#startMs;
+    if (!this.follows) this.#goalMs = this.#startMs();
   }
 
   /** @param frames of what is queued, what playing cannot go on with. */
@@ -101,20 +101,16 @@ export class PlayoutTarget {
     this.#goalMs = this.#bounded(this.#goalMs);
   }
 
-  get #lowWaterMs(): number {
+  #lowWaterMs(): number {
     return sourceKinds[this.#kind].lowWaterMs + this.#heldFrames / framesPerMs;
   }
 
-  get #startMs(): number {
+  #startMs(): number {
     return this.#bounded(this.#options.fixedMs ?? sourceKinds[this.#kind].startMs);
   }
 
-  get #mostMs(): number {
-    return this.#options.fixedMs ?? this.#options.mostMs;
-  }
-
   #bounded(ms: number): number {
-    return Math.max(Math.min(ms, this.#mostMs), this.#lowWaterMs + leastOverLowWaterMs);
+    return Math.max(Math.min(ms, this.goalMsMax), this.#lowWaterMs() + leastOverLowWaterMs);
   }
 
   /** Another source: what is known of the last one says nothing. */
@@ -137,9 +133,9 @@ export class PlayoutTarget {
     const lateUs = this.#lateness.observe(packet, frames, nowUs);
     if (lateUs === undefined) return undefined;
     const lateMs = lateUs / 1000;
-    const coverable = lateMs <= this.#mostMs - this.#lowWaterMs - spareMs;
+    const coverable = lateMs <= this.goalMsMax - this.#lowWaterMs() - spareMs;
     if (coverable && !this.#lateness.follows) this.#histogram.add(lateMs, nowUs);
-    const isCovered = lateMs + spareMs + this.#lowWaterMs <= this.#goalMs;
+    const isCovered = lateMs + spareMs + this.#lowWaterMs() <= this.#goalMs;
     if (this.follows && !(isCovered && nowUs - this.#steeredUs < lookUs)) {
       this.#steer(nowUs, this.#sinceUs);
     }
@@ -148,7 +144,7 @@ export class PlayoutTarget {
 
   #begin({ captureTimeUs }: ReceivedPacket, nowUs: number): number {
     this.#kind = captureTimeUs === undefined ? 'remote' : 'local';
-    this.#goalMs = this.#startMs;
+    this.#goalMs = this.#startMs();
     this.#steeredUs = nowUs;
     return nowUs;
   }
@@ -161,8 +157,8 @@ export class PlayoutTarget {
     );
     const oftenMs = this.#histogram.quantileMs(quantiles.often, nowUs);
     const lateMs = Math.max(Math.min(rarelyMs, rarelyMsMax), oftenMs);
-    const neededMs = this.#bounded(lateMs + spareMs + this.#lowWaterMs);
-    const wantedMs = nowUs - sinceUs < warmUpUs ? Math.max(neededMs, this.#startMs) : neededMs;
+    const neededMs = this.#bounded(lateMs + spareMs + this.#lowWaterMs());
+    const wantedMs = nowUs - sinceUs < warmUpUs ? Math.max(neededMs, this.#startMs()) : neededMs;
     const fallMs = fall.msPerSecond + fall.sharePerSecond * this.#goalMs;
     const lowestMs = this.#goalMs - (fallMs * (nowUs - this.#steeredUs)) / 1e6;
     this.#goalMs = Math.max(wantedMs, lowestMs);

@@ -13,6 +13,9 @@ const cutSearchFrames = 2.5 * framesPerMs;
 /** Less than this is not worth a seam. */
 export const changeFramesMin = 2.5 * framesPerMs;
 
+/** So much is given out until the history is moved back to the start of its memory. */
+const travelFrames = 4 * historyFrames;
+
 /** The most that is added at once. */
 const addedFramesMax = historyFrames - searchFrames.longer;
 
@@ -22,14 +25,15 @@ const addedFramesMax = historyFrames - searchFrames.longer;
  */
 export class Splicer {
   readonly #channels: number;
-  /** What was given out, then what comes next. */
+  /** What was given out, up to #end, then what comes next. */
   readonly #line: Int16Array;
+  #end = historyFrames;
   #nextFrames = 0;
   #shiftFrames = 0;
 
   constructor(channels: number, framesMax: number) {
     this.#channels = channels;
-    this.#line = new Int16Array((historyFrames + framesMax) * channels);
+    this.#line = new Int16Array((historyFrames + travelFrames + framesMax) * channels);
   }
 
   /** Frames of what select() has made. */
@@ -39,19 +43,22 @@ export class Splicer {
 
   /** `pcm[offsetFrames, offsetFrames + frames)` is given out. */
   remember(pcm: Int16Array, offsetFrames: number, frames: number): void {
-    const kept = Math.min(frames, historyFrames);
-    const line = this.#line;
-    line.copyWithin(0, kept * this.#channels, historyFrames * this.#channels);
-    const from = (offsetFrames + frames - kept) * this.#channels;
-    line.set(
-      pcm.subarray(from, from + kept * this.#channels),
-      (historyFrames - kept) * this.#channels,
-    );
+    const channels = this.#channels;
+    if (this.#end + frames > historyFrames + travelFrames) this.#moveBack();
+    const from = offsetFrames * channels;
+    this.#line.set(pcm.subarray(from, from + frames * channels), this.#end * channels);
+    this.#end += frames;
+  }
+
+  #moveBack(): void {
+    const end = this.#end * this.#channels;
+    this.#line.copyWithin(0, end - historyFrames * this.#channels, end);
+    this.#end = historyFrames;
   }
 
   /** Fills `out` with what was given out last. */
   recall(out: Int16Array): void {
-    const end = historyFrames * this.#channels;
+    const end = this.#end * this.#channels;
     out.set(this.#line.subarray(end - out.length, end));
   }
 
@@ -76,7 +83,7 @@ export class Splicer {
       const weight = (frame + 1) / (frames + 1);
       for (let c = 0; c < channels; c++) {
         const at = (offsetFrames + frame) * channels + c;
-        const before = this.#line[(historyFrames - 1 - frame) * channels + c] ?? 0;
+        const before = this.#line[(this.#end - 1 - frame) * channels + c] ?? 0;
         pcm[at] = Math.round(before + ((pcm[at] ?? 0) - before) * weight);
       }
     }
@@ -91,7 +98,7 @@ export class Splicer {
   select(pcm: Int16Array, offsetFrames: number, frames: number, changeFrames: number): number {
     const channels = this.#channels;
     const from = offsetFrames * channels;
-    this.#line.set(pcm.subarray(from, from + frames * channels), historyFrames * channels);
+    this.#line.set(pcm.subarray(from, from + frames * channels), this.#end * channels);
     this.#nextFrames = frames;
     this.#shiftFrames =
       changeFrames > 0 ? this.#repetition(changeFrames) : this.#cut(-changeFrames);
@@ -127,7 +134,7 @@ export class Splicer {
   /** How unlike both sides of the seam are; it may stop counting at `limit`. */
   #difference(shift: number, limit: number): number {
     const line = this.#line;
-    const from = historyFrames * this.#channels;
+    const from = this.#end * this.#channels;
     const count = this.#blendFrames(shift) * this.#channels;
     const other = from + shift * this.#channels;
     let sum = 0;
@@ -147,14 +154,14 @@ export class Splicer {
     const channels = this.#channels;
     const line = this.#line;
     const blend = this.#blendFrames(this.#shiftFrames);
-    const start = historyFrames + fromFrame;
+    const start = this.#end + fromFrame;
     const shifted = (start + this.#shiftFrames) * channels;
     pcm.set(line.subarray(shifted, shifted + frames * channels));
     for (let frame = fromFrame; frame < Math.min(blend, fromFrame + frames); frame++) {
       const weight = (frame + 1) / (blend + 1);
       for (let c = 0; c < channels; c++) {
         const at = (frame - fromFrame) * channels + c;
-        const straight = line[(historyFrames + frame) * channels + c] ?? 0;
+        const straight = line[(this.#end + frame) * channels + c] ?? 0;
         pcm[at] = Math.round(straight + ((pcm[at] ?? 0) - straight) * weight);
       }
     }
