@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import {
   peerOf,
   socketPair,
   UnixListener,
+  unmapUnused,
 } from './sys.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ka-'));
@@ -118,6 +119,17 @@ test('the machine says what /proc counts in, as getconf does', () => {
     memoryBytes: getconf('_PHYS_PAGES') * getconf('PAGE_SIZE'),
   });
   expect(machine().memoryBytes).toBe(totalmem());
+});
+
+test('what the start needed of files is unmapped, and mapped again where it is used', async () => {
+  const fileKb = (): number =>
+    Number(/^RssFile:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+  const text = JSON.stringify(Array.from({ length: 1_000 }, (_, i) => ({ i, text: `${i}` })));
+  const before = fileKb();
+  unmapUnused();
+  await until(() => fileKb() < before - 10_000);
+  expect(JSON.stringify(JSON.parse(text))).toBe(text);
+  expect(spawnSync('true').status).toBe(0);
 });
 
 test.each([

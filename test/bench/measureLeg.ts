@@ -9,7 +9,7 @@ import type { CardStatus } from '../helpers/VirtualCard.js';
 import { cardTime, monotonicMs } from './cardTime.js';
 import { chirpLatencies } from './chirpLatencies.js';
 import { makeChirpTrack, rate } from './chirps.js';
-import { cpuMs, type Memory, memory } from './processUsage.js';
+import { cpuMs, type Memory, memory, togetherMb } from './processUsage.js';
 import type { Counters, Subject } from './Subject.js';
 import { silences } from './silences.js';
 import type { Witness } from './Witness.js';
@@ -41,6 +41,8 @@ export type Leg = {
   memory: Record<string, Memory>;
   /** The same at the beginning. */
   memoryBefore: Record<string, Memory>;
+  /** Of all but the bridging client, as if nobody else ran: see togetherMb. */
+  togetherMb: number;
 };
 
 type Snapshot = {
@@ -70,6 +72,7 @@ export async function measureLeg(
     await pause(seconds * 1000);
     const after = await snapshot(subject);
     const own = await subject.latency();
+    const ownProcesses = Object.entries(subject.pids).filter(([name]) => name !== 'bridge');
     const input = await inputCard.status();
     const output = await outputCard.status();
     player.assertRunning();
@@ -91,6 +94,7 @@ export async function measureLeg(
       cpuPercent: cpuPercent(before, after),
       memory: after.memory,
       memoryBefore: before.memory,
+      togetherMb: togetherMb(ownProcesses.map(([, pid]) => pid)),
     };
   } finally {
     await recording.abandon();

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 
 /**
  * CPU time of a process so far, all threads, in milliseconds. From the scheduler's own count in
@@ -12,18 +12,60 @@ export function cpuMs(pid: number): number {
   return nanoseconds.reduce((sum, value) => sum + value, 0) / 1e6;
 }
 
-/** Private memory is the process's alone, shared memory is in others too, as a program's text. */
-export type Memory = { pssMb: number; privateDirtyMb: number; privateMb: number; sharedMb: number };
+export type Memory = { pssMb: number; privateDirtyMb: number };
 
 export function memory(pid: number): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const megabytes = (key: string): number =>
     Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
-  const privateDirtyMb = megabytes('Private_Dirty');
-  return {
-    pssMb: megabytes('Pss'),
-    privateDirtyMb,
-    privateMb: privateDirtyMb + megabytes('Private_Clean'),
-    sharedMb: megabytes('Shared_Clean') + megabytes('Shared_Dirty'),
-  };
+  return { pssMb: megabytes('Pss'), privateDirtyMb: megabytes('Private_Dirty') };
+}
+
+const pageBytes = 4_096;
+/** Of an entry of /proc/PID/pagemap (man 5 proc_pid_pagemap), its highest byte. */
+const present = 0x80;
+const ofFile = 0x20;
+
+/**
+ * What some processes have in memory together, in MB, as if nobody else mapped the same files: a
+ * page of a file counts once, whoever of them has it.
+ */
+export function togetherMb(pids: readonly number[]): number {
+  const filePages = new Set<string>();
+  let ownPages = 0;
+  for (const pid of pids) {
+    const pagemap = openSync(`/proc/${pid}/pagemap`, 'r');
+    for (const mapping of mappings(pid)) {
+      for (const [page, flags] of pagesOf(mapping, pagemap)) {
+        if ((flags & ofFile) === 0) ownPages += 1;
+        else filePages.add(`${mapping.file} ${mapping.firstPage + page}`);
+      }
+    }
+    closeSync(pagemap);
+  }
+  return ((ownPages + filePages.size) * pageBytes) / 1024 ** 2;
+}
+
+/** Those that are in memory: their number in the mapping, and their flags. */
+function* pagesOf({ start, end }: Mapping, pagemap: number): Generator<[number, number]> {
+  const entries = Buffer.alloc(((end - start) / pageBytes) * 8);
+  const bytes = readSync(pagemap, entries, 0, entries.length, (start / pageBytes) * 8);
+  for (let at = 7; at < bytes; at += 8) {
+    const flags = entries[at] ?? 0;
+    if ((flags & present) !== 0) yield [at >> 3, flags];
+  }
+}
+
+type Mapping = { start: number; end: number; file: string; firstPage: number };
+
+function mappings(pid: number): Mapping[] {
+  const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').trimEnd().split('\n');
+  return lines
+    .filter((line) => !line.endsWith('[vsyscall]'))
+    .map((line) => {
+      const [range = '', , offset = '', device = '', inode = ''] = line.split(/\s+/);
+      const [start = 0, end = 0] = range.split('-').map((hex) => Number.parseInt(hex, 16));
+      const firstPage = Number.parseInt(offset, 16) / pageBytes;
+      return { start, end, file: `${device} ${inode}`, firstPage };
+    });
 }

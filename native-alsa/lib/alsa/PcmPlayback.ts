@@ -151,7 +151,7 @@ export class PcmPlayback {
     return this.playout(nowUs).queuedFrames;
   }
 
-  /** What the last call of playout() said. */
+  /** What the last call of playout() said: for who has need of it at the same moment. */
   get lastPlayout(): Readonly<Playout> {
     return this.#playout;
   }

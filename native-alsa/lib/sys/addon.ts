@@ -32,6 +32,7 @@ export type Addon = {
   lock(path: string): number;
   endWithParent(signal: number): number;
   machine(): AddonMachine;
+  unmapUnused(): number;
 };
 
 /** Relative to this file both in lib/sys/ and in dist/sys/. */

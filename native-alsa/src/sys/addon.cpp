@@ -4,6 +4,7 @@
 #include "UnixSocket.h"
 #include "Watch.h"
 #include "calls.h"
+#include "cleanMappings.h"
 
 namespace {
 
@@ -19,6 +20,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("lock", Napi::Function::New<lock>(env));
   exports.Set("endWithParent", Napi::Function::New<endWithParent>(env));
   exports.Set("machine", Napi::Function::New<machine>(env));
+  exports.Set("unmapUnused", Napi::Function::New<unmapUnused>(env));
   return exports;
 }
 

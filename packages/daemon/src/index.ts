@@ -14,4 +14,5 @@ export { RateWatch } from './RateWatch.js';
 export * from './runPipeline.js';
 export * from './SocketStream.js';
 export * from './standstill.js';
+export * from './unmapUnusedLater.js';
 export * from './version.js';

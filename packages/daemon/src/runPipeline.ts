@@ -25,6 +25,7 @@ import {
   supervisorFd,
 } from './pipelineChannel.js';
 import { SocketStream } from './SocketStream.js';
+import { unmapUnusedLater } from './unmapUnusedLater.js';
 
 export type PipelineContext = {
   config: Config;
@@ -148,6 +149,7 @@ export async function runPipeline(
   };
   heartbeat();
   setInterval(heartbeat, heartbeatMs);
+  unmapUnusedLater(log);
 }
 
 function setNiceness(niceness: number, log: Log): void {

@@ -213,7 +213,6 @@ export class OutputPipeline implements Pipeline {
     this.#watchRate();
   }
 
-  /** By what the player has just seen of the card. */
   #watchRate(): void {
     const { device } = this.#device;
     if (!device) return;

@@ -1,4 +1,11 @@
-import { exitCodes, FatalError, type Log, prepareRuntimeFolder, version } from '@kvm-audio/daemon';
+import {
+  exitCodes,
+  FatalError,
+  type Log,
+  prepareRuntimeFolder,
+  unmapUnusedLater,
+  version,
+} from '@kvm-audio/daemon';
 import { loadConfig } from '@kvm-audio/daemon/config';
 import { createLog, stderrWriter } from '@kvm-audio/daemon/log';
 import { runtimeFolder } from '@kvm-audio/protocol';
@@ -60,6 +67,7 @@ async function main(argv: string[]): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
+  unmapUnusedLater(logOf('daemon'));
 }
 
 await main(process.argv.slice(2));

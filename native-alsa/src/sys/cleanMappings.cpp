@@ -1,0 +1,90 @@
+#include "cleanMappings.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <climits>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+
+namespace kvm_audio {
+
+namespace {
+
+struct Closer {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+// One mapping, as /proc/self/smaps describes it (man 5 proc_pid_smaps).
+struct Mapping {
+  uintptr_t start = 0;
+  uintptr_t end = 0;
+  bool cleanFile = false;
+  uint64_t residentKb = 0;
+};
+
+// The line that a mapping begins with: start-end permissions offset device inode path.
+bool readHead(const char* line, Mapping& mapping) {
+  char permissions[5] = "";
+  unsigned long long inode = 0;
+  Mapping read;
+  if (std::sscanf(line, "%lx-%lx %4s %*x %*s %llu", &read.start, &read.end, permissions, &inode) != 4)
+    return false;
+  read.cleanFile = inode != 0 && permissions[0] == 'r' && permissions[1] == '-' &&
+                   permissions[3] == 'p';
+  mapping = read;
+  return true;
+}
+
+// A page that was written before the mapping became read-only, as those of relocations, is anonymous,
+// in memory or swapped out.
+void readFigure(const char* line, Mapping& mapping) {
+  unsigned long long kb = 0;
+  if (std::sscanf(line, "Rss: %llu kB", &kb) == 1) mapping.residentKb = kb;
+  const bool own = std::sscanf(line, "Anonymous: %llu kB", &kb) == 1 ||
+                   std::sscanf(line, "Swap: %llu kB", &kb) == 1 ||
+                   std::sscanf(line, "Private_Dirty: %llu kB", &kb) == 1;
+  if (own && kb > 0) mapping.cleanFile = false;
+}
+
+void unmap(const Mapping& mapping) {
+  if (!mapping.cleanFile || mapping.residentKb == 0) return;
+  // Where it fails the mapping stays as it is.
+  madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DONTNEED);
+}
+
+void unmapAll() {
+  const std::unique_ptr<std::FILE, Closer> smaps(std::fopen("/proc/self/smaps", "re"));
+  if (!smaps) return;
+  Mapping mapping;
+  char line[PATH_MAX + 256];
+  while (std::fgets(line, sizeof line, smaps.get()) != nullptr) {
+    Mapping next;
+    if (readHead(line, next)) {
+      unmap(mapping);
+      mapping = next;
+    } else {
+      readFigure(line, mapping);
+    }
+  }
+  unmap(mapping);
+}
+
+}  // namespace
+
+// Reading smaps takes milliseconds, which the event loop has not.
+Napi::Value unmapUnused(const Napi::CallbackInfo& info) {
+  pthread_t thread;
+  const int error = pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        unmapAll();
+        return nullptr;
+      },
+      nullptr);
+  if (error == 0) pthread_detach(thread);
+  return Napi::Number::New(info.Env(), -error);
+}
+
+}  // namespace kvm_audio

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <napi.h>
+
+namespace kvm_audio {
+
+// () -> 0 or -errno. What programs and libraries have of code and constants in memory, and was
+// needed once, is given back, on a thread of its own: the kernel maps it again where it is touched.
+// Nothing is ever lost by it: only mappings of files are looked at that cannot be written and have
+// not one page of their own.
+Napi::Value unmapUnused(const Napi::CallbackInfo& info);
+
+}  // namespace kvm_audio
