@@ -60,7 +60,8 @@ class Bench {
 
   steps(urgent = false): Said[] {
     const all: Said[] = [];
-    for (let said = this.step(urgent); said.action !== 'wait'; said = this.step(urgent)) {
+    const ends = ['wait', 'rest'];
+    for (let said = this.step(urgent); !ends.includes(said.action); said = this.step(urgent)) {
       all.push(said);
     }
     return all;
@@ -167,7 +168,8 @@ describe('a jitter buffer', () => {
 
   test('drops a packet that was played already', () => {
     const bench = new Bench().started();
-    expect(bench.insert(0)).toBe('late_packet');
+    expect(bench.insert(0)).toBe('duplicate_packet');
+    expect(bench.insert(0, { mediaTime: -10 })).toBe('late_packet');
     expect(bench.pool.stats().inUse).toBe(0);
   });
 
@@ -261,6 +263,17 @@ describe('a missing packet', () => {
     expect(bench.steps()).toEqual([decode(1, 5 * ms)]);
   });
 
+  test('that was decoded already is a copy, not a late one; what was made up is late', () => {
+    const bench = new Bench().started();
+    bench.insert(1);
+    expect(bench.steps()).toEqual([decode(1)]);
+    expect([bench.insert(0), bench.insert(1)]).toEqual(['duplicate_packet', 'duplicate_packet']);
+    for (let i = 0; i < 4; i++) bench.step(true);
+    expect(bench.insert(2)).toBe('late_packet');
+    expect(bench.insert(3)).toBeUndefined();
+    expect(bench.steps()).toEqual([decode(3)]);
+  });
+
   test('that comes after all of it was made up is late', () => {
     const bench = new Bench().started();
     for (let i = 0; i < 4; i++) expect(bench.step(true)).toEqual(conceal(5 * ms));
@@ -318,8 +331,10 @@ describe('a pause that the source has announced', () => {
   });
 
   test('is filled for longer than a loss, and not for ever', () => {
-    const said = paused({ flags: packetFlags.dtx }).steps(true);
+    const bench = paused({ flags: packetFlags.dtx });
+    const said = bench.steps(true);
     expect(said.reduce((sum, { frames }) => sum + frames, 0)).toBe(limits.comfortMsMax * ms);
+    expect(bench.step(true).action).toBe('rest');
   });
 
   test('ends with the next packet, on the same timeline', () => {
@@ -392,7 +407,8 @@ describe('a jump of media time', () => {
       const nowMs = seq * 20;
       expect(bench.insert(seq, {}, frame, nowMs)).toBeUndefined();
       expect(bench.steps()).toEqual([decode(seq)]);
-      expect(bench.insert(seq - 1, {}, frame, nowMs)).toBe('late_packet');
+      const late = { mediaTime: (seq - 1) * frame - 10 };
+      expect(bench.insert(seq - 1, late, frame, nowMs)).toBe('late_packet');
     }
   });
 

@@ -43,8 +43,9 @@ export type PlayoutStep = {
    * fec: `frames` from the redundancy inside `packet`, which stays here; trimmed in the same way.
    * conceal: `frames` of packet loss concealment, a multiple of 2.5 ms as Opus wants it.
    * wait: nothing to do before the next packet or the next low-water mark.
+   * rest: the same, and nothing is missing: the source pauses.
    */
-  action: 'decode' | 'fec' | 'conceal' | 'wait';
+  action: 'decode' | 'fec' | 'conceal' | 'wait' | 'rest';
   packet: PacketSlot | undefined;
   frames: number;
   trimFrames: number;
@@ -59,6 +60,8 @@ const framesPerMs = mediaRate / 1000;
 const opusQuantumFrames = 2.5 * framesPerMs;
 /** Audio is made up in pieces of so much, so that a packet that is a little late loses little. */
 const concealStepFrames = 5 * framesPerMs;
+/** Packets behind the newest that was taken which can be told from their copies. */
+const takenMax = 32;
 /** Packets whose lateness falls by so much were held up, and catch up. */
 const catchUpMs = 10;
 
@@ -95,6 +98,9 @@ export class JitterBuffer {
   #restart = true;
   /** The source said last that it pauses. */
   #pauses = false;
+  /** Media times of the packets that were taken last; a ring. */
+  readonly #taken = new Float64Array(takenMax).fill(-1);
+  #takenNext = 0;
 
   constructor(pool: FramePool<PacketSlot>, limits: JitterBufferLimits = jitterBufferLimits) {
     this.#pool = pool;
@@ -118,6 +124,7 @@ export class JitterBuffer {
    * @returns undefined, or the place where audio was dropped: this packet, or the oldest.
    */
   insert(packet: ReceivedPacket, frames: number, nowMs: number): DropPlace | undefined {
+    if (this.#isCopyOfTaken(packet)) return 'duplicate_packet';
     if (this.#isLate(packet, frames, nowMs)) return 'late_packet';
     let index = this.#queue.length;
     while (index > 0 && this.#mediaTimeAt(index - 1) > packet.mediaTime) index -= 1;
@@ -189,6 +196,12 @@ export class JitterBuffer {
     this.#concealedRun = 0;
     this.#lateSinceMs = undefined;
     this.#pauses = false;
+    this.#taken.fill(-1);
+  }
+
+  #isCopyOfTaken({ mediaTime, flags }: ReceivedPacket): boolean {
+    if (this.#playTime === undefined || mediaTime >= this.#playTime) return false;
+    return !(flags & packetFlags.discontinuity) && this.#taken.includes(mediaTime);
   }
 
   /** Late for a moment is dropped; late for long, or by announcement, is a new timeline. */
@@ -266,6 +279,8 @@ export class JitterBuffer {
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
     this.#playTime = step.restart ? end : Math.max(playTime, end);
     this.#lastSeq = head.seq;
+    this.#taken[this.#takenNext] = head.mediaTime;
+    this.#takenNext = (this.#takenNext + 1) % takenMax;
     this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payloadBytes);
     this.#concealedRun = 0;
     this.#restart = false;
@@ -288,9 +303,8 @@ export class JitterBuffer {
   #concealEmpty(): PlayoutStep {
     const { concealMsMax, comfortMsMax } = this.#limits;
     const most = (this.#pauses ? comfortMsMax : concealMsMax) * framesPerMs;
-    if (this.#playTime === undefined || this.#restart || this.#concealedRun >= most) {
-      return this.#say('wait', 0);
-    }
+    if (this.#playTime === undefined || this.#restart) return this.#say('wait', 0);
+    if (this.#concealedRun >= most) return this.#say(this.#pauses ? 'rest' : 'wait', 0);
     this.#concealedRun += concealStepFrames;
     return this.#conceal(concealStepFrames);
   }

@@ -8,7 +8,7 @@ import {
   packetSlotBytes,
 } from '@kvm-audio/audio';
 import { Resampler } from '@kvm-audio/native-alsa/alsa';
-import { type AudioPacket, mediaRate, noDrops } from '@kvm-audio/protocol';
+import { type AudioPacket, mediaRate, noDrops, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
@@ -312,6 +312,20 @@ describe('another target', () => {
     expect(Math.abs(run(50) - before)).toBeLessThan(5);
     expect(bench.counters.concealedFrames).toBe(0);
     expect(bench.card.underruns).toBe(0);
+  });
+
+  test('that is far lower cuts what is unplayed, and loses nothing besides', () => {
+    const bench = new Bench(undefined, 300);
+    bench.jitter.resize(3, { goalFrames: 0 });
+    const arrivals = stream(600, 20);
+    bench.run(arrivals.slice(0, 200), 5_015);
+    bench.player.setTarget(targetMs);
+    bench.run(arrivals.slice(200), 13_015);
+    expect(bench.drops).toBe(0);
+    expect(bench.counters.concealedFrames).toBe(0);
+    expect(Math.abs(bench.counters.trimmedFrames / ms - 290)).toBeLessThan(5);
+    expect(bench.card.underruns).toBe(0);
+    expect(bench.marginOffMs(9_000)).toBeLessThan(5);
   });
 
   test('is not waited for where a backlog is skipped', () => {
@@ -618,8 +632,10 @@ test('a copy of each packet, 40 ms later, changes nothing', () => {
     [...arrivals, ...copies].sort((a, b) => a.atMs - b.atMs),
     8_950,
   );
+  const cameCopies = copies.filter(({ atMs }) => atMs < 8_950).length;
   const { insertedFrames, trimmedFrames, concealedFrames } = bench.counters;
   expect([insertedFrames, trimmedFrames, concealedFrames]).toEqual([0, 0, 0]);
+  expect(bench.counters.drops).toEqual({ ...noDrops(), duplicate_packet: cameCopies });
   expect(bench.delays(0, 7_900)).toHaveLength(1);
 });
 
@@ -665,6 +681,22 @@ describe('a card that stands still', () => {
     bench.assertAllHome();
   });
 
+  test('from before the start on says so too, whatever is given to it, and plays at once', () => {
+    const bench = new Bench();
+    bench.card.idle = true;
+    const arrivals = stream(500, 20);
+    bench.run(arrivals.slice(0, 400), 9_000);
+    expect(bench.player.standstillMs(bench.card.nowUs)).toBeGreaterThan(7_000);
+    const { drops, trimmedFrames } = bench.counters;
+    expect(drops.card_standstill).toBeGreaterThan(350);
+    expect(bench.drops).toBe(drops.card_standstill);
+    expect(trimmedFrames).toBeLessThan(300 * ms);
+    bench.card.idle = false;
+    bench.run(arrivals.slice(400), 11_000);
+    expect(bench.player.standstillMs(bench.card.nowUs)).toBe(0);
+    expect(bench.counters.drops.card_standstill - drops.card_standstill).toBeLessThan(5);
+  });
+
   test('for long drops what comes, counted, and says for how long', () => {
     const bench = new Bench();
     const arrivals = stream(150, 20);
@@ -681,6 +713,25 @@ describe('a card that stands still', () => {
     expect(bench.drops - drops.jitter_overflow).toBe(drops.card_standstill);
     bench.assertAllHome();
   });
+});
+
+test('a source that says that it pauses, and sends nothing more, is no underrun', () => {
+  const bench = new Bench();
+  const arrivals = stream(50, 20);
+  const last = arrivals.at(-1);
+  if (last) last.packet.flags = packetFlags.dtx;
+  bench.run(arrivals, 5_000);
+  expect(bench.card.underruns).toBe(0);
+  expect(bench.counters.concealedFrames).toBe(0);
+  bench.run(
+    stream(50, 20).map(({ packet }, i) => ({
+      atMs: 5_000 + 20 * i,
+      packet: { ...packet, seq: 50 + i, mediaTime: (200 + i) * 20 * ms },
+    })),
+    5_990,
+  );
+  expect(bench.card.underruns).toBe(0);
+  expect(bench.drops).toBe(0);
 });
 
 describe('a start with a backlog', () => {

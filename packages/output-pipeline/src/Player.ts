@@ -201,7 +201,9 @@ export class Player {
     this.#lookUs = nowUs;
     this.#jitter.skip(silenceFrames - this.#silenceSeen);
     this.#silenceSeen = silenceFrames;
-    if (this.#standsStill !== stoodStill) this.#startAnew();
+    if (this.#standsStill === stoodStill) return;
+    if (stoodStill) this.#givenSinceUs = undefined;
+    this.#startAnew();
   }
 
   /** Nobody hears what waited for a card that stood still: it begins with what comes next. */
@@ -215,7 +217,6 @@ export class Player {
     this.#streaming = false;
     this.#fillFrames = 0;
     this.#ringFrames = 0;
-    this.#givenSinceUs = undefined;
     this.#givenFrames = 0;
   }
 
@@ -226,7 +227,9 @@ export class Player {
 
   #pump(nowUs: number): void {
     const { goalFrames, lowWaterFrames } = this.#options.target;
-    while (this.#fillFrames <= goalFrames + aheadFrames && this.#writer.acquire()) {
+    // What is to be cut out is cut from pieces that are decoded.
+    const most = goalFrames + aheadFrames + Math.max(0, -this.#changeFrames);
+    while (this.#fillFrames <= most && this.#writer.acquire()) {
       const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
@@ -246,7 +249,8 @@ export class Player {
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
-    if (step.action === 'wait') return false;
+    if (step.action === 'rest') this.#sink.endOfStream();
+    if (step.action === 'wait' || step.action === 'rest') return false;
     const joins = step.action === 'decode' && step.restart && this.#streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
     const slot = this.#writer.acquire();

@@ -24,7 +24,9 @@ const output = z.strictObject({
   application: application.optional().describe('Opus application of all levels'),
   channels: channels.default(2).describe('channels; those of the card are mixed to them'),
   periodMs: periodMs.default(5).describe('ALSA period in ms'),
-  bufferMs: bufferMs.default(100).describe('ALSA buffer in ms, at least: room, not delay'),
+  bufferMs: bufferMs
+    .default(100)
+    .describe('ALSA buffer in ms, at least, and at least two periods: room, not delay'),
   targetMs: z
     .number()
     .min(3)
