@@ -60,7 +60,8 @@ export class Demo {
     });
     this.#children.push(daemon);
     const ended = new Promise<number>((resolve) => {
-      daemon.once('exit', (code) => resolve(code ?? 1));
+      // Stopped before it can say how it ends, it ended as it was told.
+      daemon.once('exit', (code) => resolve(code ?? (this.#stopping ? 0 : 1)));
     });
     try {
       const status = await Promise.race([this.#ready(daemon), ended.then(() => undefined)]);

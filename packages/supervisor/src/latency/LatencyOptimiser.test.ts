@@ -49,7 +49,7 @@ describe('a direction that is late', () => {
     [
       'keeps the least margin',
       { ...wide, tuning: { ...wide.tuning, spareMs: 149 } },
-      { change: { targetMs: 6 } },
+      { change: { targetMs: 10 } },
     ],
     [
       'keeps a margin that is needed',

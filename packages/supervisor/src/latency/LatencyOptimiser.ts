@@ -49,8 +49,8 @@ export type OptimiserOptions = {
 /** What is noticeable; less is not worth a step, and no success of one. */
 const noticeableMs = 2;
 const spareMsMin = 5;
-/** As a pipeline has it: below this a packet is missing before it can be made up for. */
-const targetMsMin = 6;
+/** What a stream starts with: what was not late lately may be so soon, and a hole costs more. */
+const targetMsMin = 10;
 /** So much over the target is no jitter. */
 const backlogMs = 60;
 /**
