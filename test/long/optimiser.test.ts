@@ -10,6 +10,7 @@ import {
   Talker,
 } from '@kvm-audio/client';
 import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
+import { CpuHog } from '../helpers/CpuHog.js';
 import { CpuThief } from '../helpers/CpuThief.js';
 import { playOn } from '../helpers/PcmRecording.js';
 import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
@@ -22,6 +23,7 @@ const quick = { checkMs: 1_000, settleMs: 3_000 };
 let daemon: TestDaemon;
 let bridge: HeldBridge | undefined;
 let thief: CpuThief | undefined;
+let hog: CpuHog | undefined;
 let player: TestProcess | undefined;
 
 /** A bridge in this process that passes packets on in bursts. */
@@ -55,9 +57,10 @@ async function start(config: ConfigChanges): Promise<void> {
 
 afterEach(async () => {
   await thief?.stop();
+  await hog?.stop();
   bridge?.close();
   await player?.stop('SIGKILL');
-  thief = bridge = player = undefined;
+  thief = hog = bridge = player = undefined;
   await daemon?.stop();
 });
 
@@ -125,17 +128,16 @@ it('an input that lacks CPU has less complexity, and encodes faster by that', as
     (now) => (now.input.stream?.stages.encode?.totalCount ?? 0) > 300 && encodeMs(now) > 0.2,
   );
   expect(busy.input.stream?.tuning.complexity).toBe(10);
-  // Hardly an encoding is done in one go, however fast the machine is.
-  const runningUs = Math.round(200 * encodeMs(busy));
-  thief = new CpuThief(busy.input.pid!, { stoppedMs: 2, runningUs });
+  // Not in step with the frames.
+  hog = new CpuHog(busy.input.pid!, { busyMs: 18, idleMs: 5 });
   const { input } = await daemon.waitForStatus(
     'step',
     (now) => (now.input.stream?.tuning.complexity ?? 10) < 10,
   );
   expect(input.optimiser.steps.cpu).toBe(1);
   expect(input.stream?.tuning.complexity).toBe(5);
-  await thief.stop();
-  thief = undefined;
+  await hog.stop();
+  hog = undefined;
   await daemon.waitForStatus('faster encoding', (now) => encodeMs(now) < 0.8 * encodeMs(busy));
 });
 
