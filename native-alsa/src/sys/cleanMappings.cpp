@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <time.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -11,6 +13,9 @@
 namespace kvm_audio {
 
 namespace {
+
+constexpr uintptr_t kPieceBytes = 1 << 20;
+constexpr timespec kPause = {0, 20'000'000};
 
 struct Closer {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -48,10 +53,15 @@ void readFigure(const char* line, Mapping& mapping) {
   if (own && kb > 0) mapping.cleanFile = false;
 }
 
+// A little at a time, as what is in use is mapped again by whoever needs it next: not all of it may
+// meet one frame.
 void unmap(const Mapping& mapping) {
   if (!mapping.cleanFile || mapping.residentKb == 0) return;
-  // Where it fails the mapping stays as it is.
-  madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DONTNEED);
+  for (uintptr_t at = mapping.start; at < mapping.end; at += kPieceBytes) {
+    // Where it fails the piece stays as it is.
+    madvise(reinterpret_cast<void*>(at), std::min(kPieceBytes, mapping.end - at), MADV_DONTNEED);
+    nanosleep(&kPause, nullptr);
+  }
 }
 
 void unmapAll() {
