@@ -68,9 +68,9 @@ export function machine(): Machine {
 }
 
 /**
- * Gives back the memory of code and constants of this process's files, soon after: Node's start and
- * the compiler touch some 40 MB of them, what runs later half of that, and the kernel maps that
- * again where it is used. Nothing is lost; no page is written.
+ * Gives back the memory of the program's own code and constants, within seconds: Node's start and the
+ * compiler touch some 40 MB of them, what runs later half of that, and the kernel maps that again
+ * where it is used. Nothing is lost; no page is written.
  * @throws SystemError EAGAIN where there is no thread for it.
  */
 export function unmapUnused(): void {

@@ -1,8 +1,10 @@
 #include "cleanMappings.h"
 
+#include <link.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
@@ -28,6 +30,26 @@ struct Mapping {
   bool cleanFile = false;
   uint64_t residentKb = 0;
 };
+
+struct Range {
+  uintptr_t start = UINTPTR_MAX;
+  uintptr_t end = 0;
+};
+
+// Whole pages of what the program's file is mapped to. The program is the first of all objects (man
+// 3 dl_iterate_phdr).
+int readProgram(dl_phdr_info* info, size_t, void* to) {
+  auto* const program = static_cast<Range*>(to);
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const auto& segment = info->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD) continue;
+    const uintptr_t start = info->dlpi_addr + segment.p_vaddr;
+    program->start = std::min(program->start, start & ~(page - 1));
+    program->end = std::max(program->end, (start + segment.p_memsz + page - 1) & ~(page - 1));
+  }
+  return 1;
+}
 
 // The line that a mapping begins with: start-end permissions offset device inode path.
 bool readHead(const char* line, Mapping& mapping) {
@@ -64,7 +86,10 @@ void unmap(const Mapping& mapping) {
   }
 }
 
+// Only the program itself: a library may be unloaded meanwhile, and its addresses be somebody's else.
 void unmapAll() {
+  Range program;
+  dl_iterate_phdr(readProgram, &program);
   const std::unique_ptr<std::FILE, Closer> smaps(std::fopen("/proc/self/smaps", "re"));
   if (!smaps) return;
   Mapping mapping;
@@ -72,6 +97,7 @@ void unmapAll() {
   while (std::fgets(line, sizeof line, smaps.get()) != nullptr) {
     Mapping next;
     if (readHead(line, next)) {
+      next.cleanFile = next.cleanFile && next.start >= program.start && next.end <= program.end;
       unmap(mapping);
       mapping = next;
     } else {

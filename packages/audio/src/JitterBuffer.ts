@@ -246,7 +246,7 @@ export class JitterBuffer {
     return dropped;
   }
 
-  /** @param index of a packet that waits: a look outside an array costs more than all the rest. */
+  /** @param index of a packet that waits: outside of an array V8 looks for a property of that name. */
   #mediaTimeAt(index: number): number {
     return this.#queue[index]?.mediaTime ?? 0;
   }

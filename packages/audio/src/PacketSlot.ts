@@ -44,7 +44,7 @@ export class PacketSlot extends Slot implements OutgoingPacket {
     return this.#payloadBytes;
   }
 
-  /** A new view each time; a plain one, as a Buffer costs three times as much to make. */
+  /** A new view each time; a plain one, as a Buffer is dearer to make. */
   get payload(): Uint8Array {
     const { buffer, byteOffset } = this.room;
     return new Uint8Array(buffer, byteOffset, this.#payloadBytes);
