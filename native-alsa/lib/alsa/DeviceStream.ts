@@ -49,14 +49,9 @@ export class DeviceStream {
     return this.#closing === undefined;
   }
 
-  /** Wakes the device thread for what has been committed, unless it looks soon by itself. */
+  /** Has the device thread look at what is new for it. Asked again before it does, it costs nothing. */
   kick(): void {
     if (this.memory.exchange(this.layout.kick, 1) === 0) this.#stream.kick();
-  }
-
-  /** Wakes the device thread now. */
-  wakeThread(): void {
-    this.#stream.kick();
   }
 
   /** Fills in what both directions count. @returns all statistics, for what one of them does. */

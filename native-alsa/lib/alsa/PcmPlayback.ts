@@ -203,7 +203,7 @@ export class PcmPlayback {
   endOfStream(): void {
     if (!this.#stream.open) return;
     this.#stream.memory.store(this.#stream.layout.endOfStream, 1);
-    this.#stream.wakeThread();
+    this.#stream.kick();
   }
 
   /** Drops at once what is queued; the next commit() starts anew. */
@@ -214,7 +214,7 @@ export class PcmPlayback {
     this.#stopWord = (this.#stops << STOP_INDEX_BITS) | this.#index;
     this.#committedFramesAtStop = this.#committedFrames;
     memory.store(layout.stop, this.#stopWord);
-    this.#stream.wakeThread();
+    this.#stream.kick();
   }
 
   /** Live; the start's silence counts from the next start on. */
@@ -226,7 +226,7 @@ export class PcmPlayback {
     memory.store(layout.guardFrames, margins.guardFrames);
     memory.store(layout.lowWaterFrames, margins.lowWaterFrames);
     memory.store(layout.startSilenceFrames, margins.startSilenceFrames);
-    this.#stream.wakeThread();
+    this.#stream.kick();
   }
 
   /**

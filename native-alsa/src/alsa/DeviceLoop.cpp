@@ -62,7 +62,7 @@ bool DeviceLoop::wakesForNothing() {
   return emptyWakesInRow_ > kEmptyWakesMax;
 }
 
-int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice, bool quiet) {
+int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice) {
   const bool blind = wantDevice && wakesForNothing();
   const bool device = wantDevice && !blind;
   pollfd fds[1 + PcmDevice::kPollFdsMax];
@@ -73,7 +73,6 @@ int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice, bool quiet) {
   const int64_t ns = std::clamp<int64_t>(timeoutNs, 0, blind ? kBlindSleepNs : kSleepNsMax);
   const timespec limit = {static_cast<time_t>(ns / 1'000'000'000),
                           static_cast<long>(ns % 1'000'000'000)};
-  if (quiet) core_.memory.word(StreamMemory::kKick).store(1);
   const int ready = ppoll(fds, static_cast<nfds_t>(1 + deviceFds), &limit, nullptr);
   timedOut_ = ready == 0 && !blind;
   if (ready > 0 && fds[0].revents != 0) core_.toThread.clear();

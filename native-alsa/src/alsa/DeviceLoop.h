@@ -28,9 +28,8 @@ class DeviceLoop {
   virtual int stream() = 0;
 
   // Publishes the statistics, then sleeps until the other side calls, the time is over or, with
-  // `device`, the card wants something. With `quiet` a commit does not wake it: it looks soon enough.
-  // Returns an error of the card's, or 0.
-  int wait(int64_t timeoutNs, bool device, bool quiet = false);
+  // `device`, the card wants something. Returns an error of the card's, or 0.
+  int wait(int64_t timeoutNs, bool device);
   // True when the last wait() ended by its time-out.
   bool timedOut() const { return timedOut_; }
   // Sleeps outside the device, ending early when told to stop.

@@ -50,14 +50,13 @@ int PlaybackLoop::stream() {
       }
     }
     device_.steerPitch(running_ ? load(StreamMemory::kPitchPpm) : 0);
-    error = wait(sleepNs_, waitForRoom_, quiet_);
+    error = wait(sleepNs_, waitForRoom_);
     if (core_.stopping()) return 0;
   }
 }
 
 int PlaybackLoop::round() {
   waitForRoom_ = false;
-  quiet_ = false;
   sleepNs_ = kSleepNsMax;
   const int error = carryOutStop();
   if (error < 0) return error;
@@ -288,8 +287,6 @@ void PlaybackLoop::planSleep() {
   int64_t until = guardFrames();
   if (sourceEnded()) until = padded_ ? padFrames_ / 2 : std::max(until, padFrames_ / 2);
   if (!told_) until = std::max<int64_t>(until, load(StreamMemory::kLowWaterFrames));
-  quiet_ = !sourceEnded() && fillFrames_ > quietFrames();
-  if (quiet_) until = std::max(until, quietFrames());
   const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
 }

@@ -43,8 +43,6 @@ class PlaybackLoop final : public DeviceLoop {
   int64_t roomFrames() const { return bufferFrames() - fillFrames_; }
   int64_t bufferFrames() const { return static_cast<int64_t>(device_.bufferFrames()); }
   int64_t guardFrames() const;
-  // Above this much in the card there is time: what is committed meanwhile is moved on waking.
-  int64_t quietFrames() const { return 2 * int64_t{load(StreamMemory::kLowWaterFrames)}; }
   // Asked before and after the ring was looked at: all that was committed before it is known,
   // and no commit has taken it back.
   bool sourceEnded() const { return ended_ && load(StreamMemory::kEndOfStream) != 0; }
@@ -79,7 +77,6 @@ class PlaybackLoop final : public DeviceLoop {
   // plays again counts as silence.
   int64_t dryAtNs_ = 0;
   bool waitForRoom_ = false;
-  bool quiet_ = false;  // the card holds so much that commits need not wake the thread
 };
 
 }  // namespace kvm_audio

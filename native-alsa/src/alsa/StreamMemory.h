@@ -32,8 +32,7 @@ class StreamMemory {
     kEndOfStream,  // 1 = no more commits are expected (JS)
     kStop,         // (number of the stop() << 12) | kJsIndex at that stop (JS)
     kPitchPpm,     // playback: by so much the card's own pitch control is to play faster (JS)
-    kKick = 32,    // 1 = the thread need not be woken: it has been, or it looks soon enough by
-                   // itself (both; exchange)
+    kKick = 32,    // 1 = the thread has been woken and has not looked yet (both; exchange)
     kStatisticsSequence = 48,  // seqlock, odd while the thread writes
     kStatistics = 50,          // 64-bit values from here on, low word first
   };
