@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { ByteStream, ByteStreamEvents } from './ByteStream.js';
 import { limits } from './limits.js';
@@ -5,6 +6,13 @@ import type { OutgoingPacket } from './PacketSender.js';
 import type { ReceiveBuffer } from './ReceiveBuffer.js';
 
 type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => Socket;
+
+/** Of a socket that is connected; undefined where this Node does not say. */
+function fileDescriptor(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
+  const fd = socket.connecting ? undefined : handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
 
 /**
  * A byte stream over Node's own socket: what a client has. How much the other end has not read
@@ -72,14 +80,32 @@ export class NodeStream implements ByteStream {
 
   trySend(packet: OutgoingPacket): boolean {
     if (this.#inFlight >= limits.packetsInFlightMax) return false;
+    const rest = packet.start + this.#writeNow(packet);
+    if (rest === packet.end) return true;
     this.#inFlight += 1;
     packet.retain();
-    this.write(packet.bytes.subarray(packet.start, packet.end), () => {
+    this.write(packet.bytes.subarray(rest, packet.end), () => {
       this.#inFlight -= 1;
       packet.release();
       if (!this.destroyed) this.#events?.onRoom();
     });
     return true;
+  }
+
+  /**
+   * Past Node's stream, which takes longer over a packet than the kernel does. Where something
+   * waits in the stream, or anything is wrong, none of it: the stream waits and tells.
+   *
+   * @returns the bytes that the kernel took, 0 or more.
+   */
+  #writeNow({ bytes, start, end }: OutgoingPacket): number {
+    const fd = this.#socket && fileDescriptor(this.#socket);
+    if (fd === undefined || this.queuedBytes > 0) return 0;
+    try {
+      return writeSync(fd, bytes, start, end - start);
+    } catch {
+      return 0;
+    }
   }
 
   end(): void {
