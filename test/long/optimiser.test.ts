@@ -9,7 +9,7 @@ import {
   socketPath,
   Talker,
 } from '@kvm-audio/client';
-import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
+import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
 import { CpuHog } from '../helpers/CpuHog.js';
 import { CpuThief } from '../helpers/CpuThief.js';
 import { playOn } from '../helpers/PcmRecording.js';
@@ -119,13 +119,15 @@ it('an input that lacks CPU has less complexity, and encodes faster by that', as
     latency: { ...quick, targetMs: 10, tolerance: 1, maxMs: 10, settleMs: 600_000 },
   });
   const track = join(daemon.folder, 'programme.raw');
-  const programme = Buffer.from(makeProgramme().buffer);
-  writeFileSync(track, Buffer.concat(Array(20).fill(programme)));
+  // Short and without speech, as the costs of a frame depend on what it holds.
+  const music = makeProgramme().subarray(0, 2.5 * programmeFormat.rate * programmeFormat.channels);
+  const bytes = Buffer.from(music.buffer, music.byteOffset, music.byteLength);
+  writeFileSync(track, Buffer.concat(Array(160).fill(bytes)));
   player = playOn(daemon.inputCard, track);
   const encodeMs = ({ input }: DaemonStatus): number => input.stream?.stages.encode?.p50Ms ?? 0;
   const busy = await daemon.waitForStatus(
     'encoding of the programme',
-    (now) => (now.input.stream?.stages.encode?.totalCount ?? 0) > 300 && encodeMs(now) > 0.2,
+    (now) => (now.input.stream?.stages.encode?.totalCount ?? 0) > 500,
   );
   expect(busy.input.stream?.tuning.complexity).toBe(10);
   // Not in step with the frames.
@@ -138,7 +140,7 @@ it('an input that lacks CPU has less complexity, and encodes faster by that', as
   expect(input.stream?.tuning.complexity).toBe(5);
   await hog.stop();
   hog = undefined;
-  await daemon.waitForStatus('faster encoding', (now) => encodeMs(now) < 0.8 * encodeMs(busy));
+  await daemon.waitForStatus('faster encoding', (now) => encodeMs(now) < 0.9 * encodeMs(busy));
 });
 
 it('an input card that is late has a shorter period, which is taken back if of no use', async () => {
