@@ -33,6 +33,7 @@ function direction(changed: Partial<DirectionLatency>): DirectionLatency {
       spareMs: 1,
       beyondMs: 0,
       bufferMs: 100,
+      bufferMsMin: 10,
       periodMs: 5,
       complexity: null,
     },

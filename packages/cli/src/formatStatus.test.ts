@@ -68,6 +68,7 @@ const report: PipelineReport = {
     spareMs: 1,
     beyondMs: 0,
     bufferMs: 100,
+    bufferMsMin: 10,
     periodMs: 5,
     complexity: null,
   },
@@ -269,6 +270,21 @@ describe('the status in one line', () => {
     expect(formatStatusLine(status({}, { stream: quiet, restarts: 2 }))).toBe(
       'output running medium 96k 36.5/38.3 ms drops 0 restarts 0 | ' +
         'input running medium 96k - ms drops 0 restarts 2',
+    );
+  });
+
+  test('is one for each pipeline on a terminal that is too narrow', () => {
+    const line = formatStatusLine(status({}, {}), '10:42:00  ');
+    expect(formatStatusLine(status({}, {}), '10:42:00  ', line.length)).toBe(line);
+    expect(formatStatusLine(status({}, {}), '10:42:00  ', line.length - 1)).toBe(
+      line.replace(' | ', '\n          '),
+    );
+  });
+
+  test('says why a pipeline does not play', () => {
+    const gone = { ...report, state: 'no-device', reason: 'the card is away' } as const;
+    expect(formatStatusLine(status({ stream: gone }, {}))).toMatch(
+      /^output no-device \(the card is away\) medium /,
     );
   });
 });

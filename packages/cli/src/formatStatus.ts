@@ -170,11 +170,11 @@ export function formatStatus(status: DaemonStatus): string {
 }
 
 function formatPipelineLine(pipeline: PipelineStatus): string {
-  const silence = formatSilence(pipeline);
+  const why = formatSilence(pipeline) ?? pipeline.stream?.reason;
   return [
     pipeline.direction,
     formatState(pipeline),
-    ...(silence ? [`(${silence})`] : []),
+    ...(why ? [`(${escapeControls(why)})`] : []),
     pipeline.level,
     formatBitrate(pipeline).replace(' kbps', 'k'),
     `${formatLatency(pipeline)} ms`,
@@ -183,7 +183,18 @@ function formatPipelineLine(pipeline: PipelineStatus): string {
   ].join(' ');
 }
 
-/** The status in one line: what `demo` prints each second. */
-export function formatStatusLine(status: DaemonStatus): string {
-  return [status.output, status.input].map(formatPipelineLine).join(' | ');
+/**
+ * The status in one line, what `demo` prints each second; a line for each pipeline where the
+ * terminal has fewer columns than that.
+ *
+ * @param title stands in front of it: what follows stands below.
+ */
+export function formatStatusLine(
+  status: DaemonStatus,
+  title = '',
+  columns = Number.POSITIVE_INFINITY,
+): string {
+  const pipelines = [status.output, status.input].map(formatPipelineLine);
+  const line = title + pipelines.join(' | ');
+  return line.length <= columns ? line : title + pipelines.join(`\n${' '.repeat(title.length)}`);
 }

@@ -144,7 +144,8 @@ export class Demo {
     try {
       const status = await askDaemon((control) => control.call('status.get', {}));
       const clock = new Date().toTimeString().slice(0, 8);
-      if (!this.#stopping) console.log(`${clock}  ${formatStatusLine(status)}`);
+      const line = formatStatusLine(status, `${clock}  `, process.stdout.columns);
+      if (!this.#stopping) console.log(line);
     } catch (error) {
       if (!this.#stopping) console.error((error as Error).message);
     }
