@@ -342,9 +342,9 @@ export class InputPipeline implements Pipeline {
 
   #tuning(nowUs: number): PipelineTuning {
     const { bufferMs, periodMs } = this.#shape;
+    const card = { beyondMs: this.#latency.cardMs(nowUs / 1000), bufferMs, periodMs };
     const { complexity } = this.#encoder;
-    const beyondMs = this.#latency.cardMs(nowUs / 1000);
-    return { targetMs: null, spareMs: null, beyondMs, bufferMs, periodMs, complexity };
+    return { ...card, bufferMsMin: 2 * periodMs, targetMs: null, spareMs: null, complexity };
   }
 
   /** @param lastProgressUs of the device, where it is open. */

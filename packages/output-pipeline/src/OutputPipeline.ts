@@ -56,6 +56,7 @@ import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
 import {
   deviceBufferMs,
+  deviceTuning,
   guardFrames,
   type PlaybackShape,
   playbackOptions,
@@ -296,8 +297,7 @@ export class OutputPipeline implements Pipeline {
       // A goal that follows the lateness has nothing to spare.
       spareMs: this.#target.follows ? 0 : Math.max(0, spareMs),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
-      bufferMs: deviceBufferMs(this.#shape, this.#target),
-      periodMs: this.#shape.periodMs,
+      ...deviceTuning(this.#shape, this.#target),
       complexity: null,
     };
   }

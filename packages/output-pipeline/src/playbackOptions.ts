@@ -1,6 +1,6 @@
 import type { Config } from '@kvm-audio/daemon';
 import type { PcmPlayback } from '@kvm-audio/native-alsa/alsa';
-import { mediaRate } from '@kvm-audio/protocol';
+import { mediaRate, type PipelineTuning } from '@kvm-audio/protocol';
 import type { PlayoutTarget } from './PlayoutTarget.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -25,6 +25,16 @@ export function deviceBufferMs(
   { goalMsMax }: PlayoutTarget,
 ): number {
   return Math.max(bufferMs, goalMsMax + packetMsMax);
+}
+
+/** What a pipeline tells of the device that can be changed. */
+export function deviceTuning(
+  shape: PlaybackShape,
+  target: PlayoutTarget,
+): Pick<PipelineTuning, 'bufferMs' | 'bufferMsMin' | 'periodMs'> {
+  const { periodMs } = shape;
+  const bufferMsMin = deviceBufferMs({ bufferMs: 2 * periodMs }, target);
+  return { bufferMs: deviceBufferMs(shape, target), bufferMsMin, periodMs };
 }
 
 /** How the card is opened: a slot of its ring holds what one packet decodes to. */

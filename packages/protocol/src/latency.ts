@@ -53,6 +53,8 @@ export type PipelineTuning = {
   beyondMs: number;
   /** As the card is asked for, the next time that it is opened at the latest. */
   bufferMs: number;
+  /** Less than this it cannot be: the periods, and the output's longest margin, fit into it. */
+  bufferMsMin: number;
   periodMs: number;
   /** Input: the most that the encoder may have; nil of an output. */
   complexity: number | null;

@@ -64,6 +64,7 @@ function report(changed: Partial<PipelineReport>): PipelineReport {
       spareMs: 0,
       beyondMs: 0,
       bufferMs: 100,
+      bufferMsMin: 10,
       periodMs: 5,
       complexity: null,
     },

@@ -36,6 +36,7 @@ class FakePipeline implements LatencySubject {
       spareMs: null,
       beyondMs: 0,
       bufferMs: 100,
+      bufferMsMin: 10,
       periodMs: 5,
       complexity: null,
       ...tuning,

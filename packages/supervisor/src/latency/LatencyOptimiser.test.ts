@@ -9,6 +9,7 @@ const outputTuning: PipelineTuning = {
   spareMs: 0,
   beyondMs: 0,
   bufferMs: 100,
+  bufferMsMin: 10,
   periodMs: 5,
   complexity: null,
 };
@@ -17,6 +18,7 @@ const inputTuning: PipelineTuning = {
   spareMs: null,
   beyondMs: 0,
   bufferMs: 100,
+  bufferMsMin: 10,
   periodMs: 10,
   complexity: 10,
 };
@@ -103,6 +105,11 @@ describe('a direction that is late', () => {
     [
       'keeps a buffer that costs nothing',
       { ...beyond, tuning: { ...outputTuning, bufferMs: 1_000 } },
+      undefined,
+    ],
+    [
+      'keeps a buffer that the longest margin needs',
+      { ...beyond, tuning: { ...beyond.tuning, bufferMs: 210, bufferMsMin: 210 } },
       undefined,
     ],
     ['keeps a small buffer', { ...beyond, tuning: { ...beyond.tuning, bufferMs: 20 } }, undefined],

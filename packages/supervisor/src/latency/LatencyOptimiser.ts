@@ -61,7 +61,7 @@ const frameShareMax = 0.25;
 const cpuPercentMax = 60;
 /** More than this is the card's own: what it holds, or gives late, goes with buffer and period. */
 const beyondMsMax = 10;
-const bufferMsMin = 20;
+const worthwhileBufferMs = 20;
 const periodMsMin = 2.5;
 /** A step that was taken back is not tried again for so many settling times. */
 const barredSettles = 20;
@@ -225,7 +225,7 @@ function margin({ tuning, jitterMs }: Observation, jitterMsMax: number): Found |
 }
 
 function buffer({ tuning }: Observation): Found | undefined {
-  const { beyondMs, bufferMs, periodMs, targetMs } = tuning;
+  const { beyondMs, bufferMs, bufferMsMin, periodMs, targetMs } = tuning;
   if (beyondMs <= beyondMsMax) return undefined;
   if (targetMs === null) {
     const less = Math.max(periodMsMin, periodMs / 2);
@@ -235,7 +235,7 @@ function buffer({ tuning }: Observation): Found | undefined {
       reason: `buffer: the card gives sound ${round(beyondMs)} ms late: period ${round(less)} ms`,
     };
   }
-  const less = Math.max(bufferMsMin, 2 * periodMs, bufferMs / 2);
+  const less = Math.max(worthwhileBufferMs, bufferMsMin, bufferMs / 2);
   if (less >= bufferMs) return undefined;
   return {
     step: { cause: 'buffer', change: { bufferMs: less }, undo: { bufferMs } },
