@@ -310,6 +310,20 @@ test('after an xrun with an empty ring JavaScript is woken', async () => {
   await until(() => player.wakes === 1);
 });
 
+test('after an xrun at the end of a stream the pause until the next is no silence', async () => {
+  const { playback } = await openPlayback(card.device);
+  commit(playback, pattern(2_400));
+  await until(() => playback.counters().framesPlayed === 2_400);
+  await card.control('xrun', 'playback');
+  await until(() => playback.counters().xruns === 1);
+  playback.endOfStream();
+  const { silenceFrames } = playback.counters();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  commit(playback, pattern(2_400));
+  await until(() => playback.counters().streaming === 1);
+  expect(playback.counters().silenceFrames - silenceFrames).toBeLessThan(2_400);
+});
+
 test('a host that does not listen is no fault, and queuedFrames() stands still', async () => {
   const player = await openPlayback(card.device);
   commit(player.playback, pattern(2_400));

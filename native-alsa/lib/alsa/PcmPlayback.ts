@@ -68,7 +68,8 @@ export type PlaybackCounters = {
 
 /**
  * Plays a ring of slots on an ALSA device, on a thread of its own. `opened` or `failed` follows
- * the construction. All but commit()'s wake-up of a sleeping thread is plain memory access.
+ * the construction. But for waking the thread, which a commit and what changes its course do, all
+ * is plain memory access.
  */
 export class PcmPlayback {
   readonly #stream: DeviceStream;

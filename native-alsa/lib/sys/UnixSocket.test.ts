@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -101,6 +101,17 @@ describe('a Unix socket', () => {
     peerOf(theirs).resume();
     await until(() => end.told.length === 1);
     expect(end.told).toEqual(['room']);
+  });
+
+  test('reads what came, and then the error of who went without reading', async () => {
+    const [ours, theirs] = socketPair();
+    const end = endOf(ours);
+    end.socket.send(...text('unread'));
+    writeSync(theirs, 'last words');
+    closeSync(theirs);
+    await until(() => end.told.length > 0);
+    expect(end.received).toBe('last words');
+    expect(end.told).toEqual(['ECONNRESET']);
   });
 
   test('tells once that the other end has finished, and can still send', async () => {

@@ -38,13 +38,10 @@ int PlaybackLoop::stream() {
       if (core_.stopping()) return 0;
       if (recovery == Recovery::kFatal) return error;
       if (recovery == Recovery::kRestart) {
-        const int64_t dryAtNs = atNs_ + framesToNs(fillFrames_);
+        if (running_ && !ranOut) dryAtNs_ = atNs_ + framesToNs(fillFrames_);
         reset();
         if (ranOut) told_ = true;
-        if (!ranOut) {
-          fadedInFrames_ = 0;
-          dryAtNs_ = dryAtNs;
-        }
+        if (dryAtNs_ != 0) fadedInFrames_ = 0;
         error = 0;
         continue;
       }
@@ -113,6 +110,7 @@ int PlaybackLoop::carryOutStop() {
 }
 
 int PlaybackLoop::idle() {
+  if (sourceEnded()) dryAtNs_ = 0;
   if (!told_) {
     told_ = true;
     tellWake();

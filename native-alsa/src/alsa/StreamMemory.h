@@ -13,7 +13,7 @@ namespace kvm_audio {
 // it, so a thread that hangs in the kernel can do no harm when it comes back.
 //
 // Indices into the ring run from 0 to 2 × slotCount − 1, so that full and empty differ without
-// either side ever wrapping at 2³². Each word has exactly one writer.
+// either side ever wrapping at 2³². Each word but kKick has exactly one writer.
 class StreamMemory {
  public:
   // Int32 words. The numbers are exported to TypeScript as `layout`.

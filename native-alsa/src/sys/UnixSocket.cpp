@@ -90,21 +90,21 @@ void UnixSocket::onEvents(int events) {
 
 void UnixSocket::receive() {
   const ssize_t count = recv(fd_, buffer_ + offset_, capacity_ - offset_, MSG_DONTWAIT);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  const int error = count < 0 ? errno : 0;
   if (count > 0) {
     const int32_t next =
         callFromLoop(Env(), onEvent_, *context_, static_cast<int32_t>(count), -1);
     if (next >= 0 && static_cast<size_t>(next) < capacity_) {
       offset_ = static_cast<size_t>(next);
-      return;
+    } else {
+      reading_ = false;
     }
+  } else if (error != EAGAIN && error != EINTR) {
     reading_ = false;
-    look();
-    return;
   }
-  reading_ = false;
+  // Also where it goes on: a socket whose error comes behind what was read is not looked at.
   look();
-  tell(count == 0 ? 0 : -errno);
+  if (count <= 0 && !reading_) tell(count == 0 ? 0 : -error);
 }
 
 void UnixSocket::tell(int32_t what) { callFromLoop(Env(), onEvent_, *context_, what, 0); }

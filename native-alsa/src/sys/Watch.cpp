@@ -32,10 +32,12 @@ void Watch::close() {
   handle_ = nullptr;
 }
 
-// A descriptor in error is readable: the read says what is wrong.
+// A descriptor in error is readable: the read says what is wrong. libuv has stopped looking at it.
 void Watch::onPoll(uv_poll_t* handle, int status, int events) {
   auto* const self = static_cast<Watch*>(handle->data);
-  if (self != nullptr) self->owner_.onEvents(status < 0 ? UV_READABLE : events);
+  if (self == nullptr) return;
+  if (status < 0) self->events_ = 0;
+  self->owner_.onEvents(status < 0 ? UV_READABLE : events);
 }
 
 Watches::Watches(Napi::Env env) {

@@ -11,7 +11,8 @@ namespace kvm_audio {
 class WatchOwner {
  public:
   virtual ~WatchOwner() = default;
-  // UV_READABLE, UV_WRITABLE, or both. The owner may close its watch in here, and be deleted.
+  // UV_READABLE, UV_WRITABLE, or both. After an error nothing is looked for any more, until look()
+  // is called again. The owner may close its watch in here, and be deleted.
   virtual void onEvents(int events) = 0;
   // The environment ends: let go of all that belongs to the event loop.
   virtual void onEnvironmentEnd() = 0;

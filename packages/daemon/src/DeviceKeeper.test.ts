@@ -215,9 +215,8 @@ describe('a device keeper', () => {
     keeper.reopen();
     keeper.start();
     await settle();
-    keeper.reopen();
-    expect(devices[0]?.closed).toBe(false);
     devices[0]?.events.opened({ rate: 48_000 });
+    expect(devices[0]?.closed).toBe(false);
     keeper.reopen();
     keeper.reopen();
     expect(keeper.device).toBeUndefined();
@@ -232,6 +231,22 @@ describe('a device keeper', () => {
     expect(keeper.lostReason).toBeNull();
     devices[1]?.events.opened({ rate: 44_100 });
     expect(owner.onOpened).toHaveBeenLastCalledWith(devices[1], { rate: 44_100 });
+  });
+
+  test('reopens what is being opened, once it is open: it is as its owner wanted it before', async () => {
+    const { keeper, devices, owner } = bench();
+    keeper.start();
+    await settle();
+    keeper.reopen();
+    expect(devices[0]?.closed).toBe(false);
+    devices[0]?.events.opened({ rate: 48_000 });
+    expect(owner.onOpened).toHaveBeenCalledTimes(1);
+    expect(owner.onClosing).toHaveBeenCalledTimes(1);
+    devices[0]?.join();
+    await settle();
+    devices[1]?.events.opened({ rate: 48_000 });
+    expect(devices).toHaveLength(2);
+    expect(devices[1]?.closed).toBe(false);
   });
 
   test('reopened and stopped opens none', async () => {

@@ -55,6 +55,8 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #wanted = false;
   #device: Device | undefined;
   #opened = false;
+  /** It is being opened as its owner wanted it before. */
+  #outdated = false;
   #negotiated: Negotiated | undefined;
   #openingAtMs = 0;
   #closing: Promise<unknown> = Promise.resolve();
@@ -101,8 +103,12 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     void this.#closing.then(() => this.#tryOpen());
   }
 
-  /** Closes it and opens it anew, as its owner wants it now. Does nothing unless it is open. */
+  /**
+   * Closes it and opens it anew, as its owner wants it now; where it is being opened, after that.
+   * Does nothing while there is none.
+   */
   reopen(): void {
+    this.#outdated = this.#device !== undefined && !this.#opened;
     if (!this.#opened) return;
     this.#closeDevice();
     void this.#closing.then(() => this.#tryOpen());
@@ -119,6 +125,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #tryOpen(): void {
     if (!this.#wanted || this.#device) return;
     this.#openingAtMs = performance.now();
+    this.#outdated = false;
     const device = this.#open({
       opened: (negotiated) => {
         if (this.#device !== device) return;
@@ -128,6 +135,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
         this.#lostReason = null;
         this.#stopTrying();
         this.#owner.onOpened(device, negotiated);
+        if (this.#outdated) this.reopen();
       },
       wake: () => {
         if (this.#device === device) this.#owner.onWake(device);

@@ -14,7 +14,7 @@ const marginsMin = 4;
  */
 const gain = { proportional: 200, integral: 10 };
 /** The most that the pitch may be off: a twelfth of a semitone. */
-const correctionPpmMax = 5_000;
+export const correctionPpmMax = 5_000;
 /**
  * A shift is made within an interval where the most that the pace may be allows it; an interval
  * ends with a packet, so that a little is left, or too much was done.

@@ -3,7 +3,7 @@ import { DriftController } from './DriftController.js';
 import { type MarginGoal, MarginWatch } from './MarginWatch.js';
 
 const framesPerMs = mediaRate / 1000;
-/** Too much delay goes by the pace, in some ten seconds; more than this is cut out. */
+/** Too much delay goes by the pace, within some five seconds; more than this is cut out. */
 const shiftFramesMax = 20 * framesPerMs;
 /** Before the pace can be told, more than this is. */
 const cutFramesMin = 5 * framesPerMs;

@@ -720,6 +720,7 @@ test('a source that says that it pauses, and sends nothing more, is no underrun'
   const arrivals = stream(50, 20);
   const last = arrivals.at(-1);
   if (last) last.packet.flags = packetFlags.dtx;
+  const stop = jest.spyOn(bench.card, 'stop');
   bench.run(arrivals, 5_000);
   expect(bench.card.underruns).toBe(0);
   expect(bench.counters.concealedFrames).toBe(0);
@@ -732,6 +733,8 @@ test('a source that says that it pauses, and sends nothing more, is no underrun'
   );
   expect(bench.card.underruns).toBe(0);
   expect(bench.drops).toBe(0);
+  // The card has stopped by itself, and did not stand still: what goes on is not thrown away.
+  expect(stop).not.toHaveBeenCalled();
 });
 
 describe('a start with a backlog', () => {

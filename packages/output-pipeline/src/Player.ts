@@ -249,7 +249,11 @@ export class Player {
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
-    if (step.action === 'rest') this.#sink.endOfStream();
+    if (step.action === 'rest') {
+      // The card plays what it has, and then has nothing to stand still for.
+      this.#sink.endOfStream();
+      this.#givenSinceUs = undefined;
+    }
     if (step.action === 'wait' || step.action === 'rest') return false;
     const joins = step.action === 'decode' && step.restart && this.#streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);

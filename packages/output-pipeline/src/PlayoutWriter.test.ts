@@ -1,3 +1,4 @@
+import type { PcmSlot } from './PcmSink.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
 
 const framesMax = 2_880;
@@ -5,6 +6,8 @@ const framesMax = 2_880;
 /** Takes over so much of what is wanted as it is told. */
 class Sink {
   readonly steered: number[] = [];
+  /** First channel of all that was committed. */
+  readonly heard: number[] = [];
   leaves = (ppm: number): number => ppm;
   readonly #slot = { pcm: new Int16Array(2 * framesMax), offsetFrames: 0, frames: 0 };
 
@@ -12,7 +15,11 @@ class Sink {
     return this.#slot;
   }
 
-  commit(): void {}
+  commit({ pcm, offsetFrames, frames }: PcmSlot): void {
+    for (let frame = offsetFrames; frame < offsetFrames + frames; frame++) {
+      this.heard.push(pcm[2 * frame] ?? 0);
+    }
+  }
 
   playout() {
     return {
@@ -112,4 +119,47 @@ describe('a pace other than the card’s', () => {
     play();
     expect(resampler.ppm).toBe(0.25);
   });
+
+  test('is held to what a resampler can do where a control refuses to come back', () => {
+    const { sink, resampler, writer, play } = bench();
+    sink.leaves = (ppm) => ppm + 4_000;
+    writer.steer(4_000);
+    play();
+    expect(resampler.ppm).toBe(5_000);
+    sink.leaves = (ppm) => ppm - 4_000;
+    writer.steer(-4_000);
+    expect(resampler.ppm).toBe(-5_000);
+  });
 });
+
+test.each([
+  [960, 2_000],
+  [1_920, 1_500],
+  [2_880, 480],
+])(
+  '%i frames are made longer by about %i without a seam, whatever a slot holds',
+  (frames, more) => {
+    const { sink, writer } = bench();
+    const step = (2 * Math.PI * 440) / 48_000;
+    let at = 0;
+    const slotOf = (count: number): PcmSlot => {
+      const slot = writer.acquire();
+      if (!slot) throw new Error('no slot');
+      for (let i = 0; i < count; i++) {
+        slot.pcm.fill(Math.round(10_000 * Math.sin(step * (at + i))), 2 * i, 2 * i + 2);
+      }
+      at += count;
+      slot.offsetFrames = 0;
+      slot.frames = count;
+      return slot;
+    };
+    for (let i = 0; i < 3; i++) writer.commit(slotOf(960));
+    const { added, committed } = writer.splice(slotOf(frames), more);
+    writer.commit(slotOf(960));
+    expect(Math.abs(added - more)).toBeLessThanOrEqual(192);
+    expect(committed).toBe(frames + added);
+    expect(sink.heard).toHaveLength(4 * 960 + frames + added);
+    const steps = sink.heard.slice(1).map((sample, i) => Math.abs(sample - (sink.heard[i] ?? 0)));
+    expect(Math.max(...steps)).toBeLessThan(1.1 * 10_000 * step + 2);
+  },
+);

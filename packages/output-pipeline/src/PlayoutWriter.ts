@@ -1,6 +1,7 @@
+import { correctionPpmMax } from './DriftController.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import { RateMatcher, type VariableResampler } from './RateMatcher.js';
-import { Splicer } from './Splicer.js';
+import { addedFramesMax, Splicer } from './Splicer.js';
 
 /**
  * The last steps before the ring: pieces made longer or shorter by a splice, and the pace of the
@@ -15,6 +16,8 @@ export class PlayoutWriter {
   readonly #channels: number;
   /** Where a piece is made for the resampler. */
   readonly #piece: PcmSlot;
+  /** What a splice makes, which may be longer than a piece. */
+  readonly #spliced: Int16Array;
   #committedFrames = 0;
   readonly #onRingFull: () => void;
 
@@ -36,6 +39,7 @@ export class PlayoutWriter {
     this.#framesMax = framesMax;
     this.#channels = channels;
     this.#piece = { pcm: new Int16Array(framesMax * channels), offsetFrames: 0, frames: 0 };
+    this.#spliced = new Int16Array((framesMax + addedFramesMax) * channels);
   }
 
   /** Given to the writer and not in the ring yet: the resampler's delay, while it is in the way. */
@@ -54,7 +58,9 @@ export class PlayoutWriter {
    * @param ppm positive plays faster; 0 = at the card's own pace.
    */
   steer(ppm: number): void {
-    this.#matcher.steer(this.#sink.steer?.(ppm) ?? ppm);
+    const left = this.#sink.steer?.(ppm) ?? ppm;
+    // A control that stands the other way and refuses leaves more than was asked for.
+    this.#matcher.steer(Math.max(-correctionPpmMax, Math.min(correctionPpmMax, left)));
   }
 
   /** What was played says nothing about what comes. */
@@ -102,17 +108,21 @@ export class PlayoutWriter {
     const splicer = this.#splicer;
     const added = splicer.select(slot.pcm, slot.offsetFrames, slot.frames, changeFrames);
     const { frames } = splicer;
-    const first = Math.min(frames, this.#framesMax);
-    let committed = this.#commitSpliced(slot, 0, first);
-    const next = frames > first ? this.acquire() : undefined;
-    if (next) committed += this.#commitSpliced(next, first, frames - first);
+    splicer.write(this.#spliced);
+    let committed = 0;
+    let next: PcmSlot | undefined = slot;
+    for (let from = 0; from < frames && next; from += this.#framesMax) {
+      committed += this.#commitSpliced(next, from, Math.min(frames - from, this.#framesMax));
+      next = this.acquire();
+    }
     return { added, committed };
   }
 
   #commitSpliced(slot: PcmSlot, fromFrame: number, frames: number): number {
+    const from = fromFrame * this.#channels;
+    slot.pcm.set(this.#spliced.subarray(from, from + frames * this.#channels));
     slot.offsetFrames = 0;
     slot.frames = frames;
-    this.#splicer.write(slot.pcm, fromFrame, frames);
     return this.commit(slot);
   }
 

@@ -16,8 +16,9 @@ export const changeFramesMin = 2.5 * framesPerMs;
 /** So much is given out until the history is moved back to the start of its memory. */
 const travelFrames = 4 * historyFrames;
 
-/** The most that is added at once. */
-const addedFramesMax = historyFrames - searchFrames.longer;
+/** The most that is asked for at once, and that is added. */
+const wantedFramesMax = historyFrames - searchFrames.longer;
+export const addedFramesMax = historyFrames;
 
 /**
  * Makes audio longer by repeating what was just heard, or shorter by leaving some out, with a
@@ -106,7 +107,7 @@ export class Splicer {
   }
 
   #repetition(wanted: number): number {
-    const length = Math.min(wanted, addedFramesMax);
+    const length = Math.min(wanted, wantedFramesMax);
     const least = Math.max(1, length - searchFrames.shorter);
     return -this.#mostAlike(length, least, length + searchFrames.longer, -1);
   }
@@ -149,18 +150,17 @@ export class Splicer {
     return Math.min(blendFrames, this.#nextFrames, this.#nextFrames - shift);
   }
 
-  /** Writes `frames` of what select() made, from `fromFrame` of it on, to the start of `pcm`. */
-  write(pcm: Int16Array, fromFrame: number, frames: number): void {
+  /** Writes what select() made to the start of `pcm`: before anything more is remembered. */
+  write(pcm: Int16Array): void {
     const channels = this.#channels;
     const line = this.#line;
     const blend = this.#blendFrames(this.#shiftFrames);
-    const start = this.#end + fromFrame;
-    const shifted = (start + this.#shiftFrames) * channels;
-    pcm.set(line.subarray(shifted, shifted + frames * channels));
-    for (let frame = fromFrame; frame < Math.min(blend, fromFrame + frames); frame++) {
+    const shifted = (this.#end + this.#shiftFrames) * channels;
+    pcm.set(line.subarray(shifted, shifted + this.frames * channels));
+    for (let frame = 0; frame < blend; frame++) {
       const weight = (frame + 1) / (blend + 1);
       for (let c = 0; c < channels; c++) {
-        const at = (frame - fromFrame) * channels + c;
+        const at = frame * channels + c;
         const straight = line[(this.#end + frame) * channels + c] ?? 0;
         pcm[at] = Math.round(straight + ((pcm[at] ?? 0) - straight) * weight);
       }

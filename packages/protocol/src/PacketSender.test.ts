@@ -200,6 +200,15 @@ describe('a packet sender', () => {
     all.connection.destroy();
   });
 
+  test('has nothing queued when nothing waits, whatever the packets’ length', async () => {
+    const all = await bench();
+    const first = await fillKernel(all);
+    for (let i = 0; i < 3; i++) all.sender.offer(new CountedPacket(first + i, 2.61));
+    all.peer.resume();
+    await until(() => all.received.length === first + 3);
+    expect(all.sender.queuedMs).toBe(0);
+  });
+
   test('drops the oldest at once where less may wait from now on', async () => {
     const all = await bench();
     const { sender, peer, received } = all;

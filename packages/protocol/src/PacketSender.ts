@@ -14,9 +14,9 @@ export interface OutgoingPacket {
 }
 
 /**
- * What waits for one client: the only place where audio may queue towards it. The connection takes
- * `limits.packetsInFlightMax` packets at a time, the rest waits here, bounded in milliseconds;
- * beyond that the oldest whole packet goes (`send_queue_full`). Slots are retained while they
+ * What waits for one client: the only place where audio may queue towards it. What the connection
+ * does not take at once (`ByteStream.trySend`) waits here, bounded in milliseconds; beyond that
+ * the oldest whole packet goes (`send_queue_full`). Slots are retained while they
  * wait. No timer: time is looked at when a packet is offered, or when `flush` is called.
  */
 export class PacketSender {
@@ -141,7 +141,8 @@ export class PacketSender {
     this.#slots[this.#first] = undefined;
     this.#first = this.#index(1);
     this.#waiting -= 1;
-    this.#waitingMs -= oldest.durationMs;
+    // Lengths like 2.61 leave a rest in the sum.
+    this.#waitingMs = this.#waiting === 0 ? 0 : this.#waitingMs - oldest.durationMs;
     oldest.release();
   }
 }
