@@ -18,7 +18,8 @@ FRAME_TENTH_MS = [100, 200, 400, 600] * 3 + [100, 200] * 2 + [25, 50, 100, 200] 
 
 class Connection:
     def __init__(self, name, role, **more):
-        folder = os.environ.get("KVM_AUDIO_RUNTIME_DIR", "/run/kvm-audio")
+        xdg = os.getuid() and os.environ.get("XDG_RUNTIME_DIR")
+        folder = os.environ.get("KVM_AUDIO_RUNTIME_DIR") or os.path.join(xdg or "/run", "kvm-audio")
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(3)
         self.socket.connect(os.path.join(folder, name))
@@ -62,20 +63,19 @@ def ogg_page(kind, position, number, payload):
 
 def record(path, seconds="5"):
     connection = Connection("input.sock", "sink")
-    stream, done, number = connection.welcome["stream"], 0, 2
+    stream, done, number = connection.welcome["stream"], 0, 1
     with open(path, "wb") as file:
         if ogg := path.endswith((".opus", ".ogg")):
             shape = 1, stream["channels"], stream["lookaheadSamples"], 48000, 0, 0
             head = struct.pack("<8sBBHIhB", b"OpusHead", *shape)
             file.write(ogg_page(2, 0, 0, head) + ogg_page(0, 0, 1, b"OpusTags" + bytes(8)))
         for payload in (body[5] for body in connection if body[0] == 3):
-            done += samples(payload)
+            done, number = done + samples(payload), number + 1
             last = done >= float(seconds) * 48000
             plain = struct.pack(">I", len(payload)) + payload
             file.write(ogg_page(4 * last, done, number, payload) if ogg else plain)
-            number += 1
             if last:
-                return print(f"{number - 2} packets, {done / 48000:.2f} s in {path}")
+                return print(f"{number - 1} packets, {done / 48000:.2f} s in {path}")
 
 
 def play(path, takeover=""):

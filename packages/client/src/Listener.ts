@@ -77,8 +77,8 @@ export type ListenerCounters = {
  * Connects at once, and again whenever the connection is lost, until it is closed: after the loss
  * of a connection that held for a second at once, else after 20 ms, growing to 2 s (a pipeline that
  * was away for half a second is met within 100 ms). It is one stream all the time: `seq` and
- * `mediaTime` go on, also where the pipeline was restarted, and the first packet after a gap
- * carries the flag `packetFlags.discontinuity`.
+ * `mediaTime` go on, also where the pipeline was restarted, and the first packet of a new connection
+ * that does not continue the last carries the flag `packetFlags.discontinuity`.
  *
  * The daemon queues up to 200 ms for a listener that is slow, then drops its oldest packets: `gap` tells.
  */

@@ -63,7 +63,7 @@ export type SendResult = 'taken' | 'queued' | 'dropped';
 
 /** What a talker has counted since it was made. */
 export type TalkerCounters = {
-  /** Packets that were handed to the kernel. */
+  /** Packets that the socket took; the last two of them the kernel may not have yet. */
   sentPackets: number;
   /** Packets that were not, because there was no connection or too much waited. */
   droppedPackets: number;
@@ -80,7 +80,7 @@ const defaultFrameMs = 20;
  * Connects at once, and again whenever the connection is lost, until it is closed or replaced:
  * after the loss of a connection that held for a second at once, else after 20 ms, growing to 2 s
  * (a pipeline that was away for half a second is met within 100 ms). It is one stream all the time:
- * `seq` and `mediaTime` go on, and the first packet after a gap carries the flag
+ * `seq` and `mediaTime` go on, and the first packet of a new connection carries the flag
  * `packetFlags.discontinuity`.
  *
  * Nothing here waits: `send` tells at once what became of a packet, `queuedMs` what waits, `drain`

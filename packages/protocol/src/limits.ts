@@ -28,7 +28,7 @@ export const limits = Object.freeze({
   controlQueueBytesMax: 262_144,
   /** Audio queued for one client before the oldest whole packet is dropped. */
   sendQueueMs: 200,
-  /** Packets of one client that were handed to the kernel and not yet accepted by it. */
+  /** Packets in a client's socket that the kernel has not taken whole. */
   packetsInFlightMax: 2,
   /** A client that accepts nothing for so long is disconnected with SLOW_CONSUMER. */
   slowConsumerMs: 5_000,
