@@ -70,7 +70,7 @@ export function machine(): Machine {
 /**
  * Gives back the memory of the program's own code and constants, within seconds: Node's start and the
  * compiler touch some 40 MB of them, what runs later half of that, and the kernel maps that again
- * where it is used. Nothing is lost; no page is written.
+ * where it is used. Nothing is lost; no page is written. What was freed of the heap goes too.
  * @throws SystemError EAGAIN where there is no thread for it.
  */
 export function unmapUnused(): void {

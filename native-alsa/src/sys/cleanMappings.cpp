@@ -1,6 +1,7 @@
 #include "cleanMappings.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -116,6 +117,9 @@ Napi::Value unmapUnused(const Napi::CallbackInfo& info) {
       &thread, nullptr,
       [](void*) -> void* {
         unmapAll();
+#ifdef __GLIBC__
+        malloc_trim(0);
+#endif
         return nullptr;
       },
       nullptr);

@@ -7,8 +7,8 @@ const everyMs = 600_000;
 
 /**
  * From a minute after the start on, now and then gives back the pages of Node's program that only
- * the start, the compiler or something rare has needed: on a small device they are better used by
- * others. Holds no process open.
+ * the start, the compiler or something rare has needed, and what is free in the heap: on a small
+ * device they are better used by others. Holds no process open.
  */
 export function unmapUnusedLater(log: Log): void {
   function unmap(): void {

@@ -49,6 +49,12 @@ const stderrBytesMax = 4_096;
  */
 const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32', '--v8-pool-size=1'];
 
+/**
+ * One thread for what blocks, and one heap for all threads: the compiler's memory is then used again
+ * by others (`MALLOC_ARENA_MAX`, man 3 mallopt).
+ */
+const threadSettings = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
+
 export type PipelineProcessOptions = {
   direction: Direction;
   /** The configuration for the next start, with the level that is set now. */
@@ -202,7 +208,7 @@ export class PipelineProcess {
     const child = spawn(process.execPath, [...nodeFlags, entry], {
       stdio: ['ignore', 'ignore', 'pipe', this.#options.listenFd, theirs],
       detached: true,
-      env: { ...env, UV_THREADPOOL_SIZE: '1' },
+      env: { ...env, ...threadSettings },
     });
     closeSync(theirs);
     this.#child = child;
