@@ -1,5 +1,6 @@
 import {
   type AudioPacket,
+  ControlClient,
   Listener,
   qualityLevels,
   type StreamFormat,
@@ -46,6 +47,25 @@ describe('a running daemon', () => {
     await daemon.waitForStatus('figures of every process', ({ usage, output, input }) =>
       [usage, output.usage, input.usage].every((of) => isUsed.asymmetricMatch(of)),
     );
+  });
+
+  it('says of a pipeline that ends before it has answered that it is unavailable', async () => {
+    const path = socketPath(daemon.runtimeFolder, 'control');
+    const control = await ControlClient.open({ path, client: 'test' });
+    const { pid } = (await control.call('status.get', {})).input;
+    process.kill(pid!, 'SIGSTOP');
+    const answer = control.call('quality.set', { direction: 'input', level: 'low' });
+    answer.catch(() => undefined);
+    // Requests are taken in order: the pipeline was asked when this is answered.
+    await control.call('status.get', {});
+    process.kill(pid!, 'SIGKILL');
+    await expect(answer).rejects.toMatchObject({
+      code: 'PIPELINE_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringContaining('the input pipeline is not running'),
+    });
+    expect((await control.call('status.get', {})).pid).toBeGreaterThan(0);
+    control.close();
   });
 
   it('tells a person the same in a table', async () => {

@@ -48,6 +48,24 @@ describe('the way out of a log', () => {
     expect(stream.written.slice(7)).toEqual(['lost 13\na\n', 'b\n']);
   });
 
+  test('begins a new line where the last may have been written in part', () => {
+    const written: string[] = [];
+    let full = true;
+    const disk = new Writable({ decodeStrings: false });
+    jest.spyOn(disk, 'write').mockImplementation((line, answer) => {
+      if (!full) written.push(line as string);
+      (answer as unknown as (error?: Error) => void)(full ? new Error('ENOSPC') : undefined);
+      return true;
+    });
+    const output = new LogOutput(disk, (lines) => `lost ${lines}\n`);
+    output.write('a\n');
+    output.write('b\n');
+    full = false;
+    output.write('c\n');
+    output.write('d\n');
+    expect(written).toEqual(['\nlost 2\nc\n', 'd\n']);
+  });
+
   test('survives a stream that says no', async () => {
     const { stream, output } = open();
     output.write('a\n');

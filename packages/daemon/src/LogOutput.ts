@@ -12,6 +12,8 @@ export class LogOutput {
   readonly #stream: Writable;
   readonly #tellLost: (lines: number) => string;
   #lost = 0;
+  /** The last line may be there in part. */
+  #torn = false;
 
   /** @param tellLost makes the line that tells how many were lost. */
   constructor(stream: Writable, tellLost: (lines: number) => string) {
@@ -28,9 +30,13 @@ export class LogOutput {
       return;
     }
     const lost = this.#lost;
+    const begin = (this.#torn ? '\n' : '') + (lost > 0 ? this.#tellLost(lost) : '');
     this.#lost = 0;
-    this.#stream.write(lost > 0 ? this.#tellLost(lost) + line : line, (error) => {
-      if (error) this.#lost += lost + 1;
+    this.#torn = false;
+    this.#stream.write(begin + line, (error) => {
+      if (!error) return;
+      this.#lost += lost + 1;
+      this.#torn = true;
     });
   }
 }

@@ -6,6 +6,7 @@ import {
   type OpusEncoder,
   type QualityLevel,
 } from '@kvm-audio/audio';
+import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
 import { FrameEncoder } from './FrameEncoder.js';
 
 type Application = OpusEncoder['application'];
@@ -145,6 +146,25 @@ describe('a frame encoder', () => {
     const { encoder, encoders, format } = bench();
     expect(() => encoder.setFormat(format('low', 'lowdelay'))).toThrow();
     expect(encoders[0]?.settings).toHaveLength(1);
+  });
+
+  test('that was reset gives out nothing of before', () => {
+    const backend = createNativeBackend();
+    const format = bench(2).format('ultra');
+    const tone = Int16Array.from({ length: 2 * 480 }, (_, i) => 8_000 * Math.sin((i >> 1) / 15));
+    const packet = new Uint8Array(4_096);
+    const heard = [false, true].map((isReset) => {
+      const encoder = new FrameEncoder(backend, 2, format, {});
+      for (let i = 0; i < 5; i++) encoder.encode(tone, 480, packet);
+      if (isReset) encoder.reset();
+      const bytes = encoder.encode(new Int16Array(2 * 480), 480, packet);
+      const pcm = new Int16Array(2 * 480);
+      backend.createDecoder(2).decode(packet.subarray(0, bytes), pcm);
+      encoder.close();
+      return Math.max(...pcm.map(Math.abs));
+    });
+    expect(heard[0]).toBeGreaterThan(500);
+    expect(heard[1]).toBeLessThan(5);
   });
 
   test('closes its encoder', () => {

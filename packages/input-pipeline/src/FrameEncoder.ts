@@ -88,6 +88,11 @@ export class FrameEncoder {
     return bytes;
   }
 
+  /** What follows has nothing to do with what was encoded: of that nothing comes out any more. */
+  reset(): void {
+    this.#encoder.reset();
+  }
+
   close(): void {
     this.#encoder.close();
   }

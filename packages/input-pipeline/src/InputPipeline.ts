@@ -210,6 +210,7 @@ export class InputPipeline implements Pipeline {
   /** @returns false, counted, where the codec refused the frame. */
   #encodeInto(packet: PacketSlot, frame: CaptureSlot): boolean {
     try {
+      if (this.#discontinuity) this.#encoder.reset();
       packet.setPayload(this.#encoder.encode(frame.pcm, frame.frames, packet.room));
       return true;
     } catch (error) {
@@ -347,7 +348,6 @@ export class InputPipeline implements Pipeline {
     return { ...card, bufferMsMin: 2 * periodMs, targetMs: null, spareMs: null, complexity };
   }
 
-  /** @param lastProgressUs of the device, where it is open. */
   #state(lastProgressUs: number | undefined): StreamState {
     if (this.#device.lostReason !== null) return 'no-device';
     if (!this.#wanted) return 'idle';

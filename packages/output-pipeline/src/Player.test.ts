@@ -737,6 +737,24 @@ test('a source that says that it pauses, and sends nothing more, is no underrun'
   expect(stop).not.toHaveBeenCalled();
 });
 
+test('an encoder that starts anew meets a decoder that does, and no other packet does', () => {
+  const bench = new Bench();
+  const arrivals = stream(100, 20);
+  const anew = arrivals[60];
+  if (anew) anew.packet.flags = packetFlags.discontinuity;
+  const happened: (string | number)[] = [];
+  const decode = bench.decoder.decode.bind(bench.decoder);
+  jest.spyOn(bench.decoder, 'decode').mockImplementation((packet, out) => {
+    happened.push(Buffer.from(packet).readDoubleBE(1) / (20 * ms));
+    return decode(packet, out);
+  });
+  bench.run(arrivals.slice(0, 50), 2_005);
+  jest.spyOn(bench.decoder, 'reset').mockImplementation(() => happened.push('reset'));
+  bench.run(arrivals.slice(50), 3_000);
+  expect(happened.slice(55, 65)).toEqual([55, 56, 57, 58, 59, 'reset', 60, 61, 62, 63]);
+  expect(happened.filter((what) => what === 'reset')).toHaveLength(1);
+});
+
 describe('a start with a backlog', () => {
   const backlog = stream(500, 20, (seq) => Math.max(0, 100 - (seq + 1) * 20));
 

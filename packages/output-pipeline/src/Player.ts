@@ -146,15 +146,11 @@ export class Player {
     for (let more = true; more && this.#jitter.queuedFrames > 0; ) {
       more = this.#playStep(this.#jitter.next(true), nowUs);
     }
-    this.#fadeOut(nowUs);
-    this.rest();
-    this.#options.target.reset();
-  }
-
-  /** Its last sample may be any: silence, or another source, comes behind it without a click. */
-  #fadeOut(nowUs: number): void {
+    // Its last sample may be any: silence, or another source, comes behind it without a click.
     const slot = this.#streaming && this.#writer.acquire();
     if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
+    this.rest();
+    this.#options.target.reset();
   }
 
   #commitSilence(slot: PcmSlot, frames: number, nowUs: number): void {
@@ -169,13 +165,18 @@ export class Player {
     this.#jitter.reset();
     this.#decoder.reset();
     if (this.#standsStill) this.#sink.stop();
-    this.#sink.endOfStream();
+    this.#endGiven();
     this.#writer.forget();
     this.#forgetMargin();
     this.#margin.begin();
-    this.#givenSinceUs = undefined;
     this.#givenFrames = 0;
     this.#standsStill = false;
+  }
+
+  /** The card plays what it has, and then has nothing to stand still for. */
+  #endGiven(): void {
+    this.#sink.endOfStream();
+    this.#givenSinceUs = undefined;
   }
 
   /** For how long the card has not moved although it was given audio, in milliseconds. */
@@ -249,11 +250,7 @@ export class Player {
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
-    if (step.action === 'rest') {
-      // The card plays what it has, and then has nothing to stand still for.
-      this.#sink.endOfStream();
-      this.#givenSinceUs = undefined;
-    }
+    if (step.action === 'rest') this.#endGiven();
     if (step.action === 'wait' || step.action === 'rest') return false;
     const joins = step.action === 'decode' && step.restart && this.#streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
@@ -274,6 +271,8 @@ export class Player {
   #decode(step: PlayoutStep, slot: PcmSlot, joins: boolean, nowUs: number): void {
     const packet = step.packet as PacketSlot;
     const startUs = this.#options.clock();
+    // A new encoder's first packets, on the state of the last one's, are many times too loud.
+    if (packet.flags & packetFlags.discontinuity) this.#decoder.reset();
     try {
       this.#decoder.decode(packet.payload, slot.pcm);
     } catch {

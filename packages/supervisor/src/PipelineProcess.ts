@@ -146,13 +146,19 @@ export class PipelineProcess {
     this.#spawn();
   }
 
-  /** Asks the running pipeline. Rejects with PIPELINE_UNAVAILABLE where there is none. */
+  /** Asks the running pipeline. Rejects with PIPELINE_UNAVAILABLE where there is none, or it ends. */
   async ask<M extends keyof PipelineMethods & string>(
     method: M,
     params: ParamsOf<PipelineMethods, M>,
   ): Promise<ResultOf<PipelineMethods, M>> {
     if (this.#state !== 'running' || !this.#channel) throw this.unavailable();
-    return (await this.#channel.request(method, params)) as ResultOf<PipelineMethods, M>;
+    try {
+      return (await this.#channel.request(method, params)) as ResultOf<PipelineMethods, M>;
+    } catch (error) {
+      // Who asks has a connection of its own, and that is whole.
+      if ((error as ProtocolError).code === 'CONNECTION_CLOSED') throw this.unavailable();
+      throw error;
+    }
   }
 
   /** Message, then SIGTERM, then SIGKILL. Resolves when the process has ended. Idempotent. */
@@ -189,6 +195,8 @@ export class PipelineProcess {
   }
 
   #inWords(retryAfterMs: number | null): string {
+    // Its channel ends first, the process is seen to end in a moment.
+    if (this.#state === 'running') return 'it ends in this moment';
     if (retryAfterMs === null) return this.#state;
     return `${this.#state} (${this.#lastExit}), next try in ${(retryAfterMs / 1000).toFixed(1)} s`;
   }

@@ -60,8 +60,11 @@ export class Demo {
     });
     this.#children.push(daemon);
     const ended = new Promise<number>((resolve) => {
-      // Stopped before it can say how it ends, it ended as it was told.
-      daemon.once('exit', (code) => resolve(code ?? (this.#stopping ? 0 : 1)));
+      daemon.once('exit', (code, signal) => {
+        if (signal && !this.#stopping) console.error(`the daemon was killed (${signal})`);
+        // Stopped before it can say how it ends, it ended as it was told.
+        resolve(code ?? (this.#stopping ? 0 : 1));
+      });
     });
     try {
       const status = await Promise.race([this.#ready(daemon), ended.then(() => undefined)]);
