@@ -271,7 +271,7 @@ export class Player {
   #decode(step: PlayoutStep, slot: PcmSlot, joins: boolean, nowUs: number): void {
     const packet = step.packet as PacketSlot;
     const startUs = this.#options.clock();
-    // A new encoder's first packets, on the state of the last one's, are many times too loud.
+    // A new encoder's first packets, on the state of the last one's, can reach full scale.
     if (packet.flags & packetFlags.discontinuity) this.#decoder.reset();
     try {
       this.#decoder.decode(packet.payload, slot.pcm);
