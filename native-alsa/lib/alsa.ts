@@ -1,11 +1,15 @@
 export type { AlsaErrorCode } from './alsa/AlsaError.js';
 export { AlsaError } from './alsa/AlsaError.js';
+export type { CaptureEngagement, CarriedFrame } from './alsa/CaptureFastPath.js';
+export { CaptureFastPath } from './alsa/CaptureFastPath.js';
 export { monotonicUs } from './alsa/clock.js';
 export type { Margins, Negotiated, PcmEvents, PcmOptions } from './alsa/options.js';
 export type { CaptureCounters, CaptureSlot } from './alsa/PcmCapture.js';
 export { PcmCapture } from './alsa/PcmCapture.js';
 export type { PlaybackCounters, PlaybackSlot, Playout } from './alsa/PcmPlayback.js';
 export { PcmPlayback } from './alsa/PcmPlayback.js';
+export type { CarriedPacket, PlayoutEngagement } from './alsa/PlayoutFastPath.js';
+export { PlayoutFastPath } from './alsa/PlayoutFastPath.js';
 export type { Resampled, ResamplerOptions } from './alsa/Resampler.js';
 export { Resampler } from './alsa/Resampler.js';
 export type { ResamplerErrorCode } from './alsa/ResamplerError.js';

@@ -45,6 +45,10 @@ inline View<uint8_t> byteView(const Napi::Value& value) {
   return viewOf<uint8_t>(value, napi_uint8_array);
 }
 
+inline View<double> doubleView(const Napi::Value& value) {
+  return viewOf<double>(value, napi_float64_array);
+}
+
 /** The argument as an int32, or `fallback` where it is not a number. */
 inline int32_t intOr(const Napi::Value& value, int32_t fallback) {
   int32_t result = 0;

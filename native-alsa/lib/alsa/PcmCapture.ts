@@ -1,3 +1,4 @@
+import { CaptureFastPath, type RingReader } from './CaptureFastPath.js';
 import { type CloseResult, DeviceStream } from './DeviceStream.js';
 import type { PcmEvents, PcmOptions } from './options.js';
 import { checkSlotFrames } from './options.js';
@@ -62,7 +63,8 @@ export class PcmCapture {
     inCallSinceUs: 0,
     streaming: 0,
   };
-  #index = 0;
+  readonly #ring: RingReader = { index: 0 };
+  #path: CaptureFastPath | undefined;
 
   constructor(options: PcmOptions, events: PcmEvents) {
     const margins = { guardFrames: 0, lowWaterFrames: 0, startSilenceFrames: 0 };
@@ -79,11 +81,18 @@ export class PcmCapture {
     );
   }
 
+  /** Encodes and sends what is captured, past JavaScript. While it is engaged no slot is here. */
+  get fastPath(): CaptureFastPath {
+    this.#path ??= new CaptureFastPath(this.#stream, this.#ring);
+    return this.#path;
+  }
+
   /** The oldest filled slot, or nothing. Nothing after close(). */
   peek(): CaptureSlot | undefined {
     const { memory, layout, open } = this.#stream;
-    if (!open || memory.load(layout.threadIndex) === this.#index) return undefined;
-    const index = memory.slotOf(this.#index);
+    const next = this.#ring.index;
+    if (!open || this.#path?.engaged || memory.load(layout.threadIndex) === next) return undefined;
+    const index = memory.slotOf(next);
     const slot = this.#slots[index]!;
     slot.frames = memory.headerInt(index, FRAMES);
     slot.timeUs = memory.headerDouble(index, TIME_US);
@@ -97,9 +106,10 @@ export class PcmCapture {
   release(): void {
     const { memory, layout, open } = this.#stream;
     if (!open) return;
-    if (memory.load(layout.threadIndex) === this.#index) throw new Error('no slot to release');
-    this.#index = memory.next(this.#index);
-    memory.store(layout.jsIndex, this.#index);
+    const ring = this.#ring;
+    if (memory.load(layout.threadIndex) === ring.index) throw new Error('no slot to release');
+    ring.index = memory.next(ring.index);
+    memory.store(layout.jsIndex, ring.index);
   }
 
   /** Takes effect with the next slot. Does nothing after close(). */

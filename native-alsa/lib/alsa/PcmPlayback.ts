@@ -1,6 +1,7 @@
 import { type CloseResult, DeviceStream } from './DeviceStream.js';
 import type { Margins, PcmEvents, PcmOptions } from './options.js';
 import { checkMargins } from './options.js';
+import { PlayoutFastPath, type RingWriter } from './PlayoutFastPath.js';
 
 /** Fields of a slot's header (src/alsa/StreamMemory.h), in words. */
 const FRAMES = 0;
@@ -97,11 +98,9 @@ export class PcmPlayback {
     playedFrames: 0,
     seenUs: 0,
   };
-  #index = 0;
-  #committedFrames = 0;
+  readonly #ring: RingWriter = { index: 0, committedFrames: 0, stopWord: 0 };
   #startSilenceFrames: number;
   #stops = 0;
-  #stopWord = 0;
   #committedFramesAtStop = 0;
 
   constructor(options: PcmOptions, events: PcmEvents) {
@@ -112,12 +111,22 @@ export class PcmPlayback {
       .map((pcm, index): PlaybackSlot => ({ pcm, index, offsetFrames: 0, frames: 0 }));
   }
 
+  /**
+   * Reads a source's plain packets and plays them, past JavaScript. While it is engaged nothing
+   * else writes into the ring. Made anew by each call: once for a stream.
+   *
+   * @param history where what was given out is kept, interleaved; its newest `historyFrames` stay.
+   */
+  makeFastPath(history: Int16Array, historyFrames: number): PlayoutFastPath {
+    return new PlayoutFastPath(this.#stream, this.#ring, history, historyFrames);
+  }
+
   /** The next free slot; nothing when the ring is full, or after close(). */
   acquire(): PlaybackSlot | undefined {
     const { memory, layout, open } = this.#stream;
     if (!open) return undefined;
-    const used = memory.distance(memory.load(layout.threadIndex), this.#index);
-    return used === memory.slotCount ? undefined : this.#slots[memory.slotOf(this.#index)];
+    const used = memory.distance(memory.load(layout.threadIndex), this.#ring.index);
+    return used === memory.slotCount ? undefined : this.#slots[memory.slotOf(this.#ring.index)];
   }
 
   /**
@@ -131,10 +140,10 @@ export class PcmPlayback {
     this.#checkExtent(slot);
     memory.setHeaderInt(slot.index, FRAMES, slot.frames);
     memory.setHeaderInt(slot.index, OFFSET_FRAMES, slot.offsetFrames);
-    this.#committedFrames += slot.frames;
-    this.#index = memory.next(this.#index);
+    this.#ring.committedFrames += slot.frames;
+    this.#ring.index = memory.next(this.#ring.index);
     memory.store(layout.endOfStream, 0);
-    memory.store(layout.jsIndex, this.#index);
+    memory.store(layout.jsIndex, this.#ring.index);
     this.#stream.kick();
   }
 
@@ -162,7 +171,7 @@ export class PcmPlayback {
     const { memory, layout } = this.#stream;
     const statistics = memory.statistics(layout.playoutStatisticCount);
     const playout = this.#playout;
-    const stopped = statistics[layout.stopSeen] !== this.#stopWord;
+    const stopped = statistics[layout.stopSeen] !== this.#ring.stopWord;
     playout.streaming = statistics[layout.streaming] === 1 && !stopped;
     playout.silenceFrames = statistics[layout.silenceFrames]!;
     playout.lastProgressUs = statistics[layout.lastProgressUs]!;
@@ -186,11 +195,11 @@ export class PcmPlayback {
 
   #ringFrames(statistics: Float64Array): number {
     const { layout } = this.#stream;
-    if (statistics[layout.stopSeen] !== this.#stopWord) {
-      return this.#committedFrames - this.#committedFramesAtStop;
+    if (statistics[layout.stopSeen] !== this.#ring.stopWord) {
+      return this.#ring.committedFrames - this.#committedFramesAtStop;
     }
     const taken = statistics[layout.framesMoved]! + statistics[layout.framesDropped]!;
-    return this.#committedFrames - taken;
+    return this.#ring.committedFrames - taken;
   }
 
   #beforeTheStart(ringFrames: number): number {
@@ -212,9 +221,9 @@ export class PcmPlayback {
     const { memory, layout, open } = this.#stream;
     if (!open) return;
     this.#stops = (this.#stops + 1) & 0x7ffff;
-    this.#stopWord = (this.#stops << STOP_INDEX_BITS) | this.#index;
-    this.#committedFramesAtStop = this.#committedFrames;
-    memory.store(layout.stop, this.#stopWord);
+    this.#ring.stopWord = (this.#stops << STOP_INDEX_BITS) | this.#ring.index;
+    this.#committedFramesAtStop = this.#ring.committedFrames;
+    memory.store(layout.stop, this.#ring.stopWord);
     this.#stream.kick();
   }
 

@@ -47,6 +47,11 @@ export type Layout = Readonly<
     // bytes
     | 'headersByteOffset'
     | 'headerBytes'
+    // of a fast path: rows of its log, values of a row, values of its state
+    | 'fastPathRowsMax'
+    | 'capturePathValues'
+    | 'playoutPathValues'
+    | 'playoutPathState'
     // bits of what a stream tells
     | 'opened'
     | 'wake'
@@ -118,8 +123,38 @@ export interface AddonResampler {
   close(): void;
 }
 
+/** See src/alsa/CaptureFastPath.h. */
+export interface AddonCapturePath {
+  engage(
+    encoder: object,
+    gates: readonly object[],
+    packet: Uint8Array,
+    ringIndex: number,
+    slotFrames: number,
+    seq: number,
+    mediaTime: number,
+    tellRows: number,
+  ): void;
+  disengage(state: Int32Array): number;
+}
+
+/** See src/alsa/PlayoutFastPath.h. */
+export interface AddonPlayoutPath {
+  engage(fd: number, decoder: object, resampler: object | null, state: Float64Array): void;
+  disengage(state: Float64Array): number;
+  rest(): Buffer;
+  close(): void;
+}
+
 export type Addon = {
   readonly layout: Layout;
+  readonly CaptureFastPath: new (stream: AddonStream, rows: Float64Array) => AddonCapturePath;
+  readonly PlayoutFastPath: new (
+    stream: AddonStream,
+    rows: Float64Array,
+    history: Int16Array,
+    historyFrames: number,
+  ) => AddonPlayoutPath;
   readonly Stream: new (options: StreamOptions, onEvents: (bits: number) => void) => AddonStream;
   readonly Resampler: new (
     channels: number,

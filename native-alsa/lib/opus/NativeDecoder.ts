@@ -5,6 +5,8 @@ import { construct } from './NativeEncoder.js';
 /** libopus' decoder at 48 kHz. Owned and called by one pipeline; nothing is allocated per call. */
 export class NativeDecoder {
   readonly channels: 1 | 2;
+  /** By this a fast path of the alsa addon decodes, while nobody calls this object. */
+  readonly role: object;
   readonly #decoder: AddonDecoder;
   #closed = false;
 
@@ -13,6 +15,7 @@ export class NativeDecoder {
       throw new CodecError('opus_decoder_create', OPUS_BAD_ARG);
     }
     this.#decoder = construct('opus_decoder_create', () => new addon.Decoder(channels));
+    this.role = this.#decoder.role();
     this.channels = channels;
   }
 

@@ -17,6 +17,8 @@ export class NativeEncoder {
   readonly application: Application;
   readonly channels: 1 | 2;
   readonly lookaheadSamples: number;
+  /** By this a fast path of the alsa addon encodes, while nobody calls this object. */
+  readonly role: object;
   readonly #encoder: AddonEncoder;
   #closed = false;
 
@@ -27,6 +29,7 @@ export class NativeEncoder {
     }
     const controls = controlsOf(settings, channels);
     this.#encoder = construct('opus_encoder_create', () => new addon.Encoder(number, channels));
+    this.role = this.#encoder.role();
     this.application = application;
     this.channels = channels;
     for (const { call, set, value } of controls) this.#check(call, this.#encoder.set(set, value));

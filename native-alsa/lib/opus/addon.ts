@@ -7,6 +7,8 @@ export interface AddonEncoder {
   set(request: number, value: number): number;
   get(request: number): number;
   finalRange(): number;
+  /** For a fast path of the alsa addon. */
+  role(): object;
   reset(): number;
   close(): void;
 }
@@ -17,6 +19,8 @@ export interface AddonDecoder {
   decodeFec(nextPacket: Uint8Array, frames: number, out: Int16Array): number;
   conceal(frames: number, out: Int16Array): number;
   finalRange(): number;
+  /** For a fast path of the alsa addon. */
+  role(): object;
   reset(): number;
   close(): void;
 }

@@ -22,6 +22,8 @@ export interface UnixSocketEvents {
  * Its send buffer is so small that the kernel holds about two of the largest audio packets.
  */
 export class UnixSocket {
+  /** By this a fast path of the alsa addon sends whole packets, beside what is sent here. */
+  readonly gate: object;
   readonly #events: UnixSocketEvents;
   readonly #socket: AddonSocket;
   readonly #writable: number;
@@ -36,6 +38,7 @@ export class UnixSocket {
     this.#events = events;
     this.#writable = addon.UnixSocket.writable;
     this.#socket = new addon.UnixSocket(fd, receive, (event) => this.#onEvent(event));
+    this.gate = this.#socket.gate();
   }
 
   get closed(): boolean {
@@ -56,6 +59,22 @@ export class UnixSocket {
    */
   sendPacket(bytes: Uint8Array, start: number, end: number): number {
     return this.#taken(this.#socket.sendPacket(bytes, start, end));
+  }
+
+  /**
+   * Nothing is received here any more until takeBack().
+   *
+   * @returns another descriptor of the socket, the caller's to close; undefined where nothing can
+   *   be received.
+   */
+  lend(): number | undefined {
+    const fd = this.#closed ? -1 : this.#socket.lend();
+    return fd < 0 ? undefined : fd;
+  }
+
+  /** What comes is received here again. */
+  takeBack(): void {
+    if (!this.#closed) this.#socket.takeBack();
   }
 
   wantRoom(): void {

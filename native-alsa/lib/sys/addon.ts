@@ -4,6 +4,9 @@ import { createRequire } from 'node:module';
 export interface AddonSocket {
   send(bytes: Uint8Array, start: number, end: number): number;
   sendPacket(bytes: Uint8Array, start: number, end: number): number;
+  gate(): object;
+  lend(): number;
+  takeBack(): void;
   wantRoom(): void;
   shutdown(): void;
   close(): void;

@@ -88,6 +88,15 @@ Napi::Value Resampler::process(const Napi::CallbackInfo& info) {
   return answer(code);
 }
 
+int Resampler::resample(const int16_t* pcm, int frames, int16_t* out, int room) {
+  auto consumed = static_cast<spx_uint32_t>(frames);
+  auto produced = static_cast<spx_uint32_t>(room);
+  if (!state_ || speex_resampler_process_interleaved_int(state_.get(), pcm, &consumed, out,
+                                                         &produced) != RESAMPLER_ERR_SUCCESS)
+    return -1;
+  return consumed == static_cast<spx_uint32_t>(frames) ? static_cast<int>(produced) : -1;
+}
+
 Napi::Value Resampler::setRatio(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
   if (!state_) return answer(RESAMPLER_ERR_BAD_STATE);

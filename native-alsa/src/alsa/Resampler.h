@@ -8,7 +8,7 @@
 namespace kvm_audio {
 
 /**
- * One SpeexDSP resampler for interleaved int16. Called on the JavaScript thread only. Methods
+ * One SpeexDSP resampler for interleaved int16. Called on one thread at a time. Methods
  * return one of Speex' RESAMPLER_ERR_* codes (0 = success) and never throw, but for the
  * constructor; naming the failure is TypeScript's work. A closed one answers
  * RESAMPLER_ERR_BAD_STATE.
@@ -19,6 +19,10 @@ class Resampler : public Napi::ObjectWrap<Resampler> {
 
   /** (channels, inputRate, outputRate, quality) */
   explicit Resampler(const Napi::CallbackInfo& info);
+
+  /** For a fast path, while JavaScript leaves it alone. Takes all of `pcm`; returns the frames in
+   * `out`, or a negative number where it failed or there was no room for all. */
+  int resample(const int16_t* pcm, int frames, int16_t* out, int room);
 
  private:
   struct Destroy {

@@ -26,6 +26,7 @@ class Stream : public Napi::ObjectWrap<Stream> {
   void requestStop();
   // Waits for it, no longer than the limit, and lets go of all that belongs to the event loop.
   bool letGo(int64_t limitNs);
+  const std::shared_ptr<StreamCore>& core() const { return core_; }
 
  private:
   // Wakes the device thread.

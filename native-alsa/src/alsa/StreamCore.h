@@ -2,12 +2,21 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "EventFd.h"
 #include "StreamMemory.h"
 #include "StreamOptions.h"
 
 namespace kvm_audio {
+
+// Carries filled slots on the device thread: see CaptureFastPath.
+class SlotCarrier {
+ public:
+  virtual ~SlotCarrier() = default;
+  // False where a slot is left for JavaScript.
+  virtual bool carry() = 0;
+};
 
 // Everything that the device thread touches. The thread, the binding and the ArrayBuffer's
 // finalizer each hold a shared_ptr to it, so nothing here dies under an abandoned thread.
@@ -23,6 +32,12 @@ struct StreamCore {
   void tell(Event event) {
     if (events.fetch_or(event, std::memory_order_acq_rel) == 0) toJs.signal();
   }
+  // Device thread, at a slot that was filled. False where JavaScript is to be woken for it.
+  bool carry() {
+    // Who holds the lock is JavaScript, which takes the stream or gives it.
+    const std::unique_lock<std::mutex> lock(fastPathLock, std::try_to_lock);
+    return lock.owns_lock() && carrier != nullptr && carrier->carry();
+  }
   bool stopping() const { return stop.load(std::memory_order_acquire); }
 
   const StreamOptions options;
@@ -33,6 +48,9 @@ struct StreamCore {
   std::atomic<bool> stop{false};
   Negotiated negotiated;
   Failure failure;
+  // Who has the stream: JavaScript, or a fast path. What a fast path does is done under it.
+  std::mutex fastPathLock;
+  SlotCarrier* carrier = nullptr;  // capture: under the lock
 };
 
 }  // namespace kvm_audio

@@ -9,6 +9,7 @@ namespace kvm_audio {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
+constexpr int kReadsMax = 64;
 
 std::size_t roundToLine(std::size_t bytes) { return (bytes + kCacheLine - 1) & ~(kCacheLine - 1); }
 
@@ -61,6 +62,24 @@ void StreamMemory::publish() {
         .store(static_cast<int32_t>(value >> 32), std::memory_order_relaxed);
   }
   sequence.store(before + 2, std::memory_order_release);
+}
+
+bool StreamMemory::read(int64_t* to, int count) const {
+  const auto& sequence = word(kStatisticsSequence);
+  for (int reads = 0; reads < kReadsMax; reads++) {
+    const int32_t before = sequence.load(std::memory_order_acquire);
+    if ((before & 1) != 0) continue;
+    for (int i = 0; i < count; i++) {
+      const auto low = static_cast<uint32_t>(
+          word(kStatistics + 2 * i).load(std::memory_order_relaxed));
+      const auto high = static_cast<uint32_t>(
+          word(kStatistics + 2 * i + 1).load(std::memory_order_relaxed));
+      to[i] = static_cast<int64_t>(static_cast<uint64_t>(high) << 32 | low);
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (sequence.load(std::memory_order_relaxed) == before) return true;
+  }
+  return false;
 }
 
 }  // namespace kvm_audio

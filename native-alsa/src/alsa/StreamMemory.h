@@ -109,6 +109,9 @@ class StreamMemory {
   // The thread's own copy; publish() makes it visible as one consistent picture.
   int64_t statistics[kStatisticCount] = {};
   void publish();
+  // Another thread's look at the first `count` of them; false where the device thread was
+  // interrupted while it wrote.
+  bool read(int64_t* to, int count) const;
 
  private:
   int32_t slotCount_;

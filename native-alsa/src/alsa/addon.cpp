@@ -1,6 +1,8 @@
 #include <napi.h>
 
+#include "CaptureFastPath.h"
 #include "Environment.h"
+#include "PlayoutFastPath.h"
 #include "Resampler.h"
 #include "Stream.h"
 #include "StreamMemory.h"
@@ -55,6 +57,10 @@ Napi::Object describeLayout(Napi::Env env) {
       {"headersByteOffset", static_cast<int32_t>(Memory::kHeadersOffset)},
       {"headerBytes", static_cast<int32_t>(sizeof(Memory::SlotHeader))},
       {"slotCountMax", Memory::kSlotCountMax},
+      {"fastPathRowsMax", FastPath::kRowsMax},
+      {"capturePathValues", CaptureFastPath::kValues},
+      {"playoutPathValues", PlayoutFastPath::kValues},
+      {"playoutPathState", PlayoutFastPath::kStateValues},
       {"opened", StreamCore::kOpened},
       {"wake", StreamCore::kWake},
       {"failed", StreamCore::kFailed},
@@ -69,6 +75,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("Stream", Stream::define(env));
   exports.Set("Resampler", Resampler::define(env));
+  exports.Set("CaptureFastPath", CaptureFastPath::define(env));
+  exports.Set("PlayoutFastPath", PlayoutFastPath::define(env));
   exports.Set("layout", describeLayout(env));
   return exports;
 }

@@ -19,17 +19,19 @@ Napi::Function Decoder::define(Napi::Env env) {
                          InstanceMethod<&Decoder::decodeFec>("decodeFec"),
                          InstanceMethod<&Decoder::conceal>("conceal"),
                          InstanceMethod<&Decoder::finalRange>("finalRange"),
+                         InstanceMethod<&Decoder::role>("role"),
                          InstanceMethod<&Decoder::reset>("reset"),
                          InstanceMethod<&Decoder::close>("close"),
                      });
 }
 
-Decoder::Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info) {
+Decoder::Decoder(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Decoder>(info), held_(std::make_shared<Held>()) {
   const int channels = intOr(info[0], 0);
   int code = OPUS_OK;
-  decoder_.reset(opus_decoder_create(kRateHz, channels, &code));
-  if (code != OPUS_OK || !decoder_) {
-    decoder_.reset();
+  held_->decoder.reset(opus_decoder_create(kRateHz, channels, &code));
+  if (code != OPUS_OK || !raw()) {
+    held_->decoder.reset();
     Napi::Error error = Napi::Error::New(info.Env(), opus_strerror(code));
     error.Set("opusCode", Napi::Number::New(info.Env(), code));
     error.ThrowAsJavaScriptException();
@@ -46,7 +48,7 @@ int Decoder::checkFrames(int frames, size_t length) const {
 
 Napi::Value Decoder::decode(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!decoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const auto packet = byteView(info[0]);
   const auto out = pcmView(info[1]);
   if (!packet.ok || !out.ok) return answer(OPUS_BAD_ARG);
@@ -55,13 +57,13 @@ Napi::Value Decoder::decode(const Napi::CallbackInfo& info) {
   const size_t room = out.length / static_cast<size_t>(channels_);
   const int frames = static_cast<int>(room < kFramesMax ? room : kFramesMax);
   if (frames == 0) return answer(OPUS_BUFFER_TOO_SMALL);
-  return answer(opus_decode(decoder_.get(), packet.data, static_cast<opus_int32>(packet.length),
+  return answer(opus_decode(raw(), packet.data, static_cast<opus_int32>(packet.length),
                             out.data, frames, 0));
 }
 
 Napi::Value Decoder::decodeFec(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!decoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const auto packet = byteView(info[0]);
   const int frames = intOr(info[1], 0);
   const auto out = pcmView(info[2]);
@@ -69,35 +71,48 @@ Napi::Value Decoder::decodeFec(const Napi::CallbackInfo& info) {
   if (packet.length == 0 || packet.length > INT32_MAX) return answer(OPUS_INVALID_PACKET);
   const int code = checkFrames(frames, out.length);
   if (code != OPUS_OK) return answer(code);
-  return answer(opus_decode(decoder_.get(), packet.data, static_cast<opus_int32>(packet.length),
+  return answer(opus_decode(raw(), packet.data, static_cast<opus_int32>(packet.length),
                             out.data, frames, 1));
 }
 
 Napi::Value Decoder::conceal(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!decoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const int frames = intOr(info[0], 0);
   const auto out = pcmView(info[1]);
   if (!out.ok) return answer(OPUS_BAD_ARG);
   const int code = checkFrames(frames, out.length);
   if (code != OPUS_OK) return answer(code);
-  return answer(opus_decode(decoder_.get(), nullptr, 0, out.data, frames, 0));
+  return answer(opus_decode(raw(), nullptr, 0, out.data, frames, 0));
 }
 
 Napi::Value Decoder::finalRange(const Napi::CallbackInfo& info) {
   opus_uint32 range = 0;
-  if (decoder_) opus_decoder_ctl(decoder_.get(), OPUS_GET_FINAL_RANGE(&range));
+  if (raw()) opus_decoder_ctl(raw(), OPUS_GET_FINAL_RANGE(&range));
   return Napi::Number::New(info.Env(), range);
+}
+
+// A decoder that is closed is no fast path's any more.
+int Decoder::Held::framesOf(const uint8_t* packet, int bytes) const {
+  return opus_decoder_get_nb_samples(decoder.get(), packet, bytes);
+}
+
+int Decoder::Held::decodePacket(const uint8_t* packet, int bytes, int16_t* out, int framesMax) {
+  return opus_decode(decoder.get(), packet, bytes, out, framesMax, 0);
+}
+
+Napi::Value Decoder::role(const Napi::CallbackInfo& info) {
+  return lend<PacketDecoder>(info.Env(), held_);
 }
 
 Napi::Value Decoder::reset(const Napi::CallbackInfo& info) {
   const int code =
-      decoder_ ? opus_decoder_ctl(decoder_.get(), OPUS_RESET_STATE) : OPUS_INVALID_STATE;
+      raw() ? opus_decoder_ctl(raw(), OPUS_RESET_STATE) : OPUS_INVALID_STATE;
   return Napi::Number::New(info.Env(), code);
 }
 
 Napi::Value Decoder::close(const Napi::CallbackInfo& info) {
-  decoder_.reset();
+  held_->decoder.reset();
   return info.Env().Undefined();
 }
 

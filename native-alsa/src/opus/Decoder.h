@@ -5,10 +5,12 @@
 
 #include <memory>
 
+#include "../roles.h"
+
 namespace kvm_audio {
 
 /**
- * One libopus decoder at 48 kHz. Called on the JavaScript thread only. Every method returns what
+ * One libopus decoder at 48 kHz. Called on one thread at a time. Every method returns what
  * libopus returned (a negative OPUS_* code for a failure) and never throws, but for the
  * constructor. A closed decoder answers OPUS_INVALID_STATE.
  */
@@ -20,8 +22,14 @@ class Decoder : public Napi::ObjectWrap<Decoder> {
   explicit Decoder(const Napi::CallbackInfo& info);
 
  private:
-  struct Destroy {
-    void operator()(OpusDecoder* decoder) const { opus_decoder_destroy(decoder); }
+  // libopus' decoder, as a fast path may hold it.
+  struct Held final : PacketDecoder {
+    struct Destroy {
+      void operator()(OpusDecoder* decoder) const { opus_decoder_destroy(decoder); }
+    };
+    int framesOf(const uint8_t* packet, int bytes) const override;
+    int decodePacket(const uint8_t* packet, int bytes, int16_t* out, int framesMax) override;
+    std::unique_ptr<OpusDecoder, Destroy> decoder;
   };
 
   /** (packet: Uint8Array, out: Int16Array) → frames written; no byte at all is no packet */
@@ -32,6 +40,8 @@ class Decoder : public Napi::ObjectWrap<Decoder> {
   Napi::Value conceal(const Napi::CallbackInfo& info);
   /** () → the range coder's state after the last packet, as uint32; 0 when closed */
   Napi::Value finalRange(const Napi::CallbackInfo& info);
+  /** () → the PacketDecoder, for a fast path */
+  Napi::Value role(const Napi::CallbackInfo& info);
   /** () → 0 */
   Napi::Value reset(const Napi::CallbackInfo& info);
   /** Frees the decoder. Idempotent. */
@@ -40,7 +50,9 @@ class Decoder : public Napi::ObjectWrap<Decoder> {
   /** OPUS_OK where `frames` is a multiple of 2.5 ms that fits into `length` samples. */
   int checkFrames(int frames, size_t length) const;
 
-  std::unique_ptr<OpusDecoder, Destroy> decoder_;
+  OpusDecoder* raw() const { return held_->decoder.get(); }
+
+  const std::shared_ptr<Held> held_;
   int channels_ = 0;
 };
 

@@ -61,17 +61,19 @@ Napi::Function Encoder::define(Napi::Env env) {
                          InstanceMethod<&Encoder::set>("set"),
                          InstanceMethod<&Encoder::get>("get"),
                          InstanceMethod<&Encoder::finalRange>("finalRange"),
+                         InstanceMethod<&Encoder::role>("role"),
                          InstanceMethod<&Encoder::reset>("reset"),
                          InstanceMethod<&Encoder::close>("close"),
                      });
 }
 
-Encoder::Encoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Encoder>(info) {
+Encoder::Encoder(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Encoder>(info), held_(std::make_shared<Held>()) {
   const int channels = intOr(info[1], 0);
   int code = OPUS_OK;
-  encoder_.reset(opus_encoder_create(kRateHz, channels, intOr(info[0], 0), &code));
-  if (code != OPUS_OK || !encoder_) {
-    encoder_.reset();
+  held_->encoder.reset(opus_encoder_create(kRateHz, channels, intOr(info[0], 0), &code));
+  if (code != OPUS_OK || !raw()) {
+    held_->encoder.reset();
     Napi::Error error = Napi::Error::New(info.Env(), opus_strerror(code));
     error.Set("opusCode", Napi::Number::New(info.Env(), code));
     error.ThrowAsJavaScriptException();
@@ -82,7 +84,7 @@ Encoder::Encoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Encoder>(inf
 
 Napi::Value Encoder::encode(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!encoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const auto pcm = pcmView(info[0]);
   const opus_int32 frames = intOr(info[1], 0);
   const auto out = byteView(info[2]);
@@ -91,42 +93,51 @@ Napi::Value Encoder::encode(const Napi::CallbackInfo& info) {
     return answer(OPUS_BAD_ARG);
   if (out.length == 0) return answer(OPUS_BUFFER_TOO_SMALL);
   const auto room = static_cast<opus_int32>(out.length < INT32_MAX ? out.length : INT32_MAX);
-  return answer(opus_encode(encoder_.get(), pcm.data, frames, out.data, room));
+  return answer(opus_encode(raw(), pcm.data, frames, out.data, room));
 }
 
 Napi::Value Encoder::set(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!encoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const int request = intOr(info[0], 0);
   if (!isIntegerSet(request)) return answer(OPUS_UNIMPLEMENTED);
   const opus_int32 value = intOr(info[1], INT32_MIN);
-  return answer(opus_encoder_ctl(encoder_.get(), request, value));
+  return answer(opus_encoder_ctl(raw(), request, value));
 }
 
 Napi::Value Encoder::get(const Napi::CallbackInfo& info) {
   const auto answer = [&](int code) { return Napi::Number::New(info.Env(), code); };
-  if (!encoder_) return answer(OPUS_INVALID_STATE);
+  if (!raw()) return answer(OPUS_INVALID_STATE);
   const int request = intOr(info[0], 0);
   if (!isIntegerGet(request)) return answer(OPUS_UNIMPLEMENTED);
   opus_int32 value = 0;
-  const int code = opus_encoder_ctl(encoder_.get(), request, &value);
+  const int code = opus_encoder_ctl(raw(), request, &value);
   return answer(code == OPUS_OK ? value : code);
 }
 
 Napi::Value Encoder::finalRange(const Napi::CallbackInfo& info) {
   opus_uint32 range = 0;
-  if (encoder_) opus_encoder_ctl(encoder_.get(), OPUS_GET_FINAL_RANGE(&range));
+  if (raw()) opus_encoder_ctl(raw(), OPUS_GET_FINAL_RANGE(&range));
   return Napi::Number::New(info.Env(), range);
+}
+
+// An encoder that is closed is no fast path's any more.
+int Encoder::Held::encodePacket(const int16_t* pcm, int frames, uint8_t* out, int room) {
+  return opus_encode(encoder.get(), pcm, frames, out, room);
+}
+
+Napi::Value Encoder::role(const Napi::CallbackInfo& info) {
+  return lend<PacketEncoder>(info.Env(), held_);
 }
 
 Napi::Value Encoder::reset(const Napi::CallbackInfo& info) {
   const int code =
-      encoder_ ? opus_encoder_ctl(encoder_.get(), OPUS_RESET_STATE) : OPUS_INVALID_STATE;
+      raw() ? opus_encoder_ctl(raw(), OPUS_RESET_STATE) : OPUS_INVALID_STATE;
   return Napi::Number::New(info.Env(), code);
 }
 
 Napi::Value Encoder::close(const Napi::CallbackInfo& info) {
-  encoder_.reset();
+  held_->encoder.reset();
   return info.Env().Undefined();
 }
 

@@ -1,9 +1,7 @@
 #include "UnixSocket.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
+#include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -12,32 +10,14 @@
 
 namespace kvm_audio {
 
-namespace {
-
-// The kernel doubles it. A message of at most half of what it makes of it, less 64 bytes, is one
-// piece of its queue (unix_stream_sendmsg): the largest audio packet is, and hardly more than two
-// of them find room.
-constexpr int kSendBufferBytes = 4400;
-
-// What the kernel spends at most on one message that is one piece: twice its bytes, as memory
-// comes in sizes of powers of two, and what the piece itself takes. Measured on Linux 6.18, x86-64:
-// 60 bytes take 768, 300 take 1,280, 800 take 2,304, 2,400 take 4,352.
-int memoryOfOneMax(int bytes) { return 2 * bytes + 1024; }
-
-// Memory of what the other end has not read yet, as the kernel accounts for it. A piece is freed
-// when its last byte was read.
-int unreadMemory(int fd) {
-  int bytes = 0;
-  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
-}
-
-}  // namespace
-
 Napi::Function UnixSocket::define(Napi::Env env) {
   return DefineClass(env, "UnixSocket",
                      {
                          InstanceMethod<&UnixSocket::send>("send"),
                          InstanceMethod<&UnixSocket::sendPacket>("sendPacket"),
+                         InstanceMethod<&UnixSocket::gate>("gate"),
+                         InstanceMethod<&UnixSocket::lend>("lend"),
+                         InstanceMethod<&UnixSocket::takeBack>("takeBack"),
                          InstanceMethod<&UnixSocket::wantRoom>("wantRoom"),
                          InstanceMethod<&UnixSocket::shutdown>("shutdown"),
                          InstanceMethod<&UnixSocket::close>("close"),
@@ -54,7 +34,6 @@ UnixSocket::UnixSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<UnixSo
   bufferReference_ = Napi::Reference<Napi::Value>::New(info[1], 1);
   onEvent_ = Napi::Persistent(info[2].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(env, "KvmAudioSocket");
-  setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof kSendBufferBytes);
   int error = watch_.open(env, fd_);
   if (error == 0) error = look();
   if (error != 0) {
@@ -63,16 +42,14 @@ UnixSocket::UnixSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<UnixSo
     Napi::Error::New(env, uv_strerror(error)).ThrowAsJavaScriptException();
     return;
   }
+  gate_ = std::make_shared<SocketGate>(fd_);
   Ref();
 }
 
-UnixSocket::~UnixSocket() {
-  watch_.close();
-  if (fd_ >= 0) ::close(fd_);
-}
+UnixSocket::~UnixSocket() { release(); }
 
 int UnixSocket::look() {
-  return watch_.look((reading_ ? UV_READABLE : 0) | (wantRoom_ ? UV_WRITABLE : 0));
+  return watch_.look((reading_ && !lent_ ? UV_READABLE : 0) | (wantRoom_ ? UV_WRITABLE : 0));
 }
 
 void UnixSocket::onEvents(int events) {
@@ -85,7 +62,7 @@ void UnixSocket::onEvents(int events) {
     look();
     tell(kWritable);
   }
-  if ((events & UV_READABLE) != 0 && reading_ && fd_ >= 0) receive();
+  if ((events & UV_READABLE) != 0 && reading_ && !lent_ && fd_ >= 0) receive();
 }
 
 void UnixSocket::receive() {
@@ -109,30 +86,41 @@ void UnixSocket::receive() {
 
 void UnixSocket::tell(int32_t what) { callFromLoop(Env(), onEvent_, *context_, what, 0); }
 
-int32_t UnixSocket::sendRange(const Napi::CallbackInfo& info) {
-  const auto view = byteView(info[0]);
-  const int32_t start = intOr(info[1], -1);
-  const int32_t end = intOr(info[2], -1);
-  if (fd_ < 0) return -EBADF;
-  if (!view.ok || start < 0 || end <= start || static_cast<size_t>(end) > view.length)
-    return -EINVAL;
-  const ssize_t sent = ::send(fd_, view.data + start, static_cast<size_t>(end - start),
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent >= 0) return static_cast<int32_t>(sent);
-  return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
-}
-
 Napi::Value UnixSocket::send(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), sendRange(info));
+  return sendRange(info, &SocketGate::send);
 }
 
 Napi::Value UnixSocket::sendPacket(const Napi::CallbackInfo& info) {
-  // More unread than the last one can be: there is another before it.
-  if (fd_ >= 0 && unreadMemory(fd_) > memoryOfOneMax(lastPacketBytes_))
-    return Napi::Number::New(info.Env(), 0);
-  const int32_t sent = sendRange(info);
-  if (sent > 0) lastPacketBytes_ = sent;
-  return Napi::Number::New(info.Env(), sent);
+  return sendRange(info, &SocketGate::sendPacket);
+}
+
+Napi::Value UnixSocket::sendRange(const Napi::CallbackInfo& info, SendCall call) {
+  const auto view = byteView(info[0]);
+  const int32_t start = intOr(info[1], -1);
+  const int32_t end = intOr(info[2], -1);
+  const bool bad = !view.ok || start < 0 || end <= start || static_cast<size_t>(end) > view.length;
+  const int32_t result = fd_ < 0 ? -EBADF
+                         : bad   ? -EINVAL
+                                 : ((*gate_).*call)(view.data + start, end - start);
+  return Napi::Number::New(info.Env(), result);
+}
+
+Napi::Value UnixSocket::gate(const Napi::CallbackInfo& info) {
+  return kvm_audio::lend<PacketGate>(info.Env(), gate_);
+}
+
+Napi::Value UnixSocket::lend(const Napi::CallbackInfo& info) {
+  const int lent = fd_ < 0 || !reading_ ? -1 : fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (lent < 0) return Napi::Number::New(info.Env(), fd_ < 0 ? -EBADF : -errno);
+  lent_ = true;
+  look();
+  return Napi::Number::New(info.Env(), lent);
+}
+
+Napi::Value UnixSocket::takeBack(const Napi::CallbackInfo& info) {
+  lent_ = false;
+  look();
+  return info.Env().Undefined();
 }
 
 Napi::Value UnixSocket::wantRoom(const Napi::CallbackInfo& info) {
@@ -142,7 +130,7 @@ Napi::Value UnixSocket::wantRoom(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value UnixSocket::shutdown(const Napi::CallbackInfo& info) {
-  if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
+  if (gate_) gate_->shutdown();
   return info.Env().Undefined();
 }
 
@@ -162,7 +150,8 @@ Napi::Value UnixSocket::close(const Napi::CallbackInfo& info) {
 
 void UnixSocket::release() {
   watch_.close();
-  if (fd_ >= 0) ::close(fd_);
+  // A thread that still holds the gate finds it closed.
+  if (gate_) gate_->close();
   fd_ = -1;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "SocketGate.h"
 #include "Watch.h"
 
 namespace kvm_audio {
@@ -24,11 +25,15 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
   ~UnixSocket() override;
 
  private:
-  // (bytes, start, end) -> how many the kernel took, 0 where it is full, or -errno.
+  // (bytes, start, end) -> how many the kernel took, 0 or -errno: see SocketGate.
   Napi::Value send(const Napi::CallbackInfo& info);
-  // The same, for a message that must not wait in the kernel behind others: 0 also where two of
-  // those that were sent so have not been read.
   Napi::Value sendPacket(const Napi::CallbackInfo& info);
+  // () -> the PacketGate, for a thread.
+  Napi::Value gate(const Napi::CallbackInfo& info);
+  // () -> another descriptor of it, for a thread that reads from now on in our place, or -errno.
+  Napi::Value lend(const Napi::CallbackInfo& info);
+  // Reads on, where that thread stopped.
+  Napi::Value takeBack(const Napi::CallbackInfo& info);
   // Tells kWritable when the kernel has room.
   Napi::Value wantRoom(const Napi::CallbackInfo& info);
   // End of stream for the other end.
@@ -41,13 +46,15 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
   void tell(int32_t what);
   int look();
   void release();
-  int32_t sendRange(const Napi::CallbackInfo& info);
+  using SendCall = int32_t (SocketGate::*)(const uint8_t*, int32_t);
+  Napi::Value sendRange(const Napi::CallbackInfo& info, SendCall call);
 
   int fd_ = -1;
   Watch watch_{*this};
   bool reading_ = true;
   bool wantRoom_ = false;
-  int lastPacketBytes_ = 0;
+  bool lent_ = false;
+  std::shared_ptr<SocketGate> gate_;
   uint8_t* buffer_ = nullptr;
   size_t capacity_ = 0;
   size_t offset_ = 0;

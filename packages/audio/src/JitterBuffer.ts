@@ -118,6 +118,26 @@ export class JitterBuffer {
   }
 
   /**
+   * What would go straight through, with the length of the packet before it; undefined where the
+   * next packet is not as simple.
+   */
+  get plainNext(): { seq: number; mediaTime: number; frames: number } | undefined {
+    if (this.#restart || this.#pauses || this.#queue.length > 0) return undefined;
+    if (this.#playTime === undefined) return undefined;
+    const seq = (this.#lastSeq + 1) >>> 0;
+    return { seq, mediaTime: this.#playTime, frames: this.#packetFrames };
+  }
+
+  /** A packet as `plainNext` describes it has been played without coming here. */
+  pass({ seq, mediaTime }: ReceivedPacket, frames: number): void {
+    assert(mediaTime === this.#playTime, 'the packet that was next');
+    this.#packetFrames = frames;
+    this.#lateSinceMs = undefined;
+    this.#playTime = mediaTime + frames;
+    this.#noteTaken(seq, mediaTime);
+  }
+
+  /**
    * Takes a copy of the packet.
    *
    * @param frames its length in 48 kHz samples, from its TOC byte.
@@ -278,13 +298,17 @@ export class JitterBuffer {
     const end = head.mediaTime + head.frames;
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
     this.#playTime = step.restart ? end : Math.max(playTime, end);
-    this.#lastSeq = head.seq;
-    this.#taken[this.#takenNext] = head.mediaTime;
-    this.#takenNext = (this.#takenNext + 1) % takenMax;
+    this.#noteTaken(head.seq, head.mediaTime);
     this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payloadBytes);
-    this.#concealedRun = 0;
     this.#restart = false;
     return step;
+  }
+
+  #noteTaken(seq: number, mediaTime: number): void {
+    this.#lastSeq = seq;
+    this.#taken[this.#takenNext] = mediaTime;
+    this.#takenNext = (this.#takenNext + 1) % takenMax;
+    this.#concealedRun = 0;
   }
 
   #fillGap(head: PacketSlot, gap: number): PlayoutStep {

@@ -63,6 +63,18 @@ export class SocketStream implements ByteStream {
     return true;
   }
 
+  get packetGate(): object | undefined {
+    return this.#socket?.gate;
+  }
+
+  lend(): number | undefined {
+    return this.#socket?.lend();
+  }
+
+  takeBack(): void {
+    this.#socket?.takeBack();
+  }
+
   end(): void {
     if (this.#ending || this.#destroyed) return;
     this.#ending = true;

@@ -79,6 +79,11 @@ export class FrameEncoder {
     this.#setBitrate(this.#bitrate, this.#settings);
   }
 
+  /** See OpusEncoder; undefined while a change is under way, which goes from frame to frame. */
+  get role(): object | undefined {
+    return this.#bitrate > this.#settings.bitrate ? undefined : this.#encoder.role;
+  }
+
   /** @returns the packet's length in bytes. See OpusEncoder.encode. */
   encode(pcm: Int16Array, frames: number, out: Uint8Array): number {
     const bytes = this.#encoder.encode(pcm, frames, out);

@@ -27,6 +27,7 @@ import {
 } from '@kvm-audio/daemon';
 import {
   type CaptureSlot,
+  type CarriedFrame,
   monotonicUs,
   type Negotiated,
   PcmCapture,
@@ -59,11 +60,16 @@ import { FrameEncoder } from './FrameEncoder.js';
 import { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
+/** What the fast path has carried is looked at so often, if nothing else is the reason before. */
+const lookMs = 1_250;
 
 /**
  * Captures, encodes and sends to everybody who listens: card → capture ring → encoder → packet
  * slot → one send per client. Pushed by the card. Knows the whole direction; its parts know their
  * neighbours.
+ *
+ * In a steady stream the capture's fast path does that on a thread of its own, with the same ring,
+ * encoder and sockets. Whatever touches one of these here does so between `#takeBack` and `#lend`.
  */
 export class InputPipeline implements Pipeline {
   readonly #context: PipelineContext;
@@ -90,6 +96,8 @@ export class InputPipeline implements Pipeline {
   #framesReceived = 0;
   #bytes = 0;
   #openedUs = 0;
+  /** The fast path's, while it is engaged. */
+  #lentPacket: PacketSlot | undefined;
   readonly #shape: CaptureShape;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
@@ -127,6 +135,7 @@ export class InputPipeline implements Pipeline {
     this.#pool = new BufferPool(
       {
         encoding: 1,
+        fastPath: 1,
         // All clients share a packet's slot: their queues hold the newest 200 ms between them.
         queued: sendQueuePacketsMax + 1,
       },
@@ -159,12 +168,74 @@ export class InputPipeline implements Pipeline {
 
   /** The card has filled slots: the way of a frame, top to bottom. */
   #onFrames(device: PcmCapture): void {
+    this.#takeBack(device);
     for (let slot = device.peek(); slot; slot = device.peek()) {
       this.#onFrame(slot);
       const cardRate = this.#rateWatch.onFrame(slot);
       device.release();
       if (cardRate !== undefined) this.#followRate(cardRate);
     }
+    this.#lend(device);
+  }
+
+  /** A steady stream needs nothing of what is here, until something changes. */
+  #lend(device = this.#device.device): void {
+    const { frameMs } = this.#format;
+    const encoder = this.#encoder.role;
+    const gates = this.#sinks.idleGates(frameMs);
+    if (!device || device !== this.#device.device || device.fastPath.engaged) return;
+    if (!encoder || !gates || this.#discontinuity) return;
+    const packet = this.#pool.packets.acquire();
+    if (!packet) return;
+    this.#lentPacket = packet;
+    device.fastPath.engage({
+      encoder,
+      gates,
+      packet: packet.bytes,
+      slotFrames: frameMs * framesPerMs,
+      seq: this.#seq,
+      mediaTime: this.#mediaTime,
+      tellRows: Math.ceil(lookMs / frameMs),
+    });
+  }
+
+  /** What the fast path did is as if it had been done here. */
+  #takeBack(device = this.#device.device): void {
+    const packet = this.#lentPacket;
+    if (!device || !packet) return;
+    this.#lentPacket = undefined;
+    const { frames, unsentFrom } = device.fastPath.disengage();
+    let cardRate: number | undefined;
+    for (let index = 0; index < frames; index++) {
+      const carried = device.fastPath.frame(index);
+      this.#noteCarried(packet, carried);
+      cardRate = this.#rateWatch.onFrame({ ...carried, discontinuity: false }) ?? cardRate;
+    }
+    if (unsentFrom < 0) this.#sinks.noteSent(frames);
+    else {
+      packet.seal();
+      this.#sinks.noteSent(frames, { packet, had: unsentFrom });
+    }
+    packet.release();
+    if (cardRate !== undefined) this.#followRate(cardRate);
+  }
+
+  /** `packet` becomes what that of the carried frame was. */
+  #noteCarried(packet: PacketSlot, carried: CarriedFrame): void {
+    const { timeUs, payloadBytes, startUs, encodedUs, sentUs } = carried;
+    const frames = this.#format.frameMs * framesPerMs;
+    packet.seq = this.#seq;
+    packet.mediaTime = this.#mediaTime;
+    packet.captureTimeUs = Math.round(timeUs);
+    packet.frames = frames;
+    packet.flags = isDtx(payloadBytes) ? packetFlags.dtx : 0;
+    packet.setPayload(payloadBytes);
+    this.#framesReceived += 1;
+    this.#mediaTime += frames;
+    this.#seq = (this.#seq + 1) >>> 0;
+    this.#bytes += payloadBytes;
+    this.#latency.add(timeUs, frames, startUs, encodedUs, sentUs);
+    this.#latency.addCard(carried.lateUs, encodedUs / 1000);
   }
 
   /** The card is closed: no slot follows. */
@@ -229,7 +300,9 @@ export class InputPipeline implements Pipeline {
     // The reply to hello is written before the first packet: both are queued in this order.
     setImmediate(() => {
       if (connection.closed) return;
+      this.#takeBack();
       this.#sinks.add(connection);
+      this.#lend();
       if (this.#format !== told) {
         connection.notify('format.changed', this.#streamFormat(this.#format));
       }
@@ -251,7 +324,9 @@ export class InputPipeline implements Pipeline {
   }
 
   #onSinkGone(connection: Connection, client: string, error: ProtocolError | undefined): void {
+    this.#takeBack();
     this.#sinks.remove(connection);
+    this.#lend();
     this.#figures.forget(connection);
     const why = error && { code: error.code, reason: error.message };
     this.#context.log.info({ client, ...why }, 'listener gone');
@@ -283,6 +358,7 @@ export class InputPipeline implements Pipeline {
   }
 
   #onClosing(device: PcmCapture): void {
+    this.#takeBack(device);
     const { ringFullSlots, xruns } = device.counters();
     this.#drops.capture_ring_full += ringFullSlots;
     this.#xrunsBefore += xruns;
@@ -313,6 +389,8 @@ export class InputPipeline implements Pipeline {
   }
 
   setQuality(level: QualityLevel): QualityEntry {
+    // From here on frame by frame, until the encoder has settled.
+    this.#takeBack();
     this.#format = this.#formatOf(level);
     this.#encoder.setFormat(this.#format);
     this.#device.device?.setSlotFrames(this.#format.frameMs * framesPerMs);
@@ -322,7 +400,9 @@ export class InputPipeline implements Pipeline {
   }
 
   setBuffer(frames: number): void {
+    this.#takeBack();
     this.#sinks.resize(frames);
+    this.#lend();
   }
 
   #entry(level: QualityLevel): QualityEntry {
@@ -331,6 +411,7 @@ export class InputPipeline implements Pipeline {
 
   /** A change of the device's shape opens it anew: the stream has a gap, and says so. */
   tune({ complexity, periodMs, bufferMs }: TuningChange): PipelineTuning {
+    this.#takeBack();
     if (complexity !== undefined) this.#encoder.limitComplexity(complexity);
     if (periodMs !== undefined || bufferMs !== undefined) {
       const shape = this.#shape;
@@ -338,6 +419,7 @@ export class InputPipeline implements Pipeline {
       shape.bufferMs = Math.max(bufferMs ?? shape.bufferMs, 2 * shape.periodMs);
       this.#device.reopen();
     }
+    this.#lend();
     return this.#tuning(monotonicUs());
   }
 
@@ -357,7 +439,9 @@ export class InputPipeline implements Pipeline {
   }
 
   report(): PipelineReport {
+    this.#takeBack();
     this.#sinks.flush();
+    this.#lend();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     const nowUs = monotonicUs();

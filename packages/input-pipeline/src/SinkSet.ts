@@ -63,13 +63,45 @@ export class SinkSet {
     this.#droppedByGone += sender.dropped;
   }
 
+  /**
+   * Where others send packets of this length to all who listen, in this set's place: a gate for
+   * each, in the order of `noteSent`. Undefined while a packet waits for one of them.
+   */
+  idleGates(packetMs: number): object[] | undefined {
+    this.#follow(packetMs);
+    const gates: object[] = [];
+    for (const { idleGate } of this.#senders.values()) {
+      if (!idleGate) return undefined;
+      gates.push(idleGate);
+    }
+    return gates;
+  }
+
+  /**
+   * Others have sent so many packets to all who listen; but the last of them, `rest`, only to the
+   * first `had` clients: the others are offered it.
+   */
+  noteSent(packets: number, rest?: { packet: PacketSlot; had: number }): void {
+    let index = 0;
+    for (const sender of this.#senders.values()) {
+      const lacks = rest !== undefined && index >= rest.had;
+      sender.noteSent(lacks ? packets - 1 : packets);
+      if (lacks) sender.offer(rest.packet);
+      index += 1;
+    }
+  }
+
   /** Offers a sealed packet to each; they retain it as long as they need it. */
   send(packet: PacketSlot): void {
-    if (packet.durationMs !== this.#packetMs) {
-      this.#packetMs = packet.durationMs;
-      this.#bound();
-    }
+    this.#follow(packet.durationMs);
     for (const sender of this.#senders.values()) sender.offer(packet);
+  }
+
+  /** A size is counted in packets of this length. */
+  #follow(packetMs: number): void {
+    if (packetMs === this.#packetMs) return;
+    this.#packetMs = packetMs;
+    this.#bound();
   }
 
   /** What waits for a client that reads again goes out, also where no new packet comes. */

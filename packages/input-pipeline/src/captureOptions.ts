@@ -17,7 +17,7 @@ export type CaptureShape = {
 
 /** How the card is opened: a slot of its ring is one Opus frame. */
 export function captureOptions(
-  { input, realtime }: Pick<Config, 'input' | 'realtime'>,
+  { input }: Pick<Config, 'input'>,
   { periodMs, bufferMs, cardRate }: CaptureShape,
   frameMs: number,
 ): ConstructorParameters<typeof PcmCapture>[0] {
@@ -31,7 +31,9 @@ export function captureOptions(
     slotFrames: frameMs * framesPerMs,
     slotFramesMax: frameMsMax * framesPerMs,
     slotCount: ringSlots,
-    schedFifoPriority: realtime.fifoPriority,
+    // Its thread encodes, too, which is long: it is not to keep the playing card's from its work.
+    // What it comes late for waits in the card's buffer.
+    schedFifoPriority: 0,
     guardFrames: 0,
     lowWaterFrames: 0,
     startSilenceFrames: 0,

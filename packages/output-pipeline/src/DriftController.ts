@@ -3,7 +3,7 @@ import { DriftEstimate } from './DriftEstimate.js';
 
 const framesPerMs = mediaRate / 1000;
 /** Margins are taken over so long. */
-const intervalUs = 1_000_000;
+export const intervalUs = 1_000_000;
 /** Packets in an interval, at 2.5 ms each and with a burst on top; what is beyond is not looked at. */
 const marginsMax = 512;
 /** An interval with fewer packets says nothing. */
@@ -104,6 +104,11 @@ export class DriftController {
   /** From now on the margin is to be so much more, or less where it is negative. */
   shift(frames: number): void {
     if (this.#heldMs !== undefined) this.#shiftMs += frames / framesPerMs;
+  }
+
+  /** With the first packet from then on the pace may change; 0 = the next one begins an interval. */
+  get intervalEndUs(): number {
+    return this.#intervalEndUs;
   }
 
   /** A packet that came in its order finds so much margin, with what the resampler holds. */

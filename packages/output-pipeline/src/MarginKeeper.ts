@@ -1,5 +1,5 @@
 import { mediaRate } from '@kvm-audio/protocol';
-import { DriftController } from './DriftController.js';
+import { DriftController, intervalUs } from './DriftController.js';
 import { type MarginGoal, MarginWatch } from './MarginWatch.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -33,6 +33,22 @@ export class MarginKeeper {
   /** The margin that packets found lately, a mean; undefined before the first. */
   get meanFrames(): number | undefined {
     return this.#watch.meanFrames;
+  }
+
+  /** See MarginWatch. */
+  get isStarting(): boolean {
+    return this.#watch.isStarting;
+  }
+
+  /**
+   * When the pace may change next, by a packet of this length that came at `nowUs`: who plays the
+   * following packets elsewhere is to be back then.
+   */
+  paceEndUs(packetFrames: number, nowUs: number): number {
+    const { intervalEndUs } = this.#drift;
+    if (intervalEndUs > 0) return intervalEndUs;
+    // It ends with the packet that comes an interval after the next one, or with the one behind.
+    return nowUs + intervalUs + (1.5 * packetFrames * 1000) / framesPerMs;
   }
 
   /** Another source, or none. */

@@ -16,7 +16,7 @@ export interface MarginGoal {
 
 const framesPerMs = mediaRate / 1000;
 /** With so much above the low water a packet is just in time, and the next one may not be. */
-const scarceFrames = framesPerMs;
+export const scarceFrames = framesPerMs;
 /** So much under the goal is followed: less is not worth a seam. */
 const missingFramesMin = 2.5 * framesPerMs;
 /** The same at a start, when a cut is not heard. */
@@ -100,6 +100,11 @@ export class MarginWatch {
     return this.#meanFrames;
   }
 
+  /** Its first windows are short, and what they decide is carried out before it is heard. */
+  get isStarting(): boolean {
+    return this.#windows < firstWindows;
+  }
+
   /** A stream starts, or starts anew. */
   begin(): void {
     this.#windows = 0;
@@ -145,7 +150,7 @@ export class MarginWatch {
     this.#leastFrames = Math.min(this.#leastFrames, marginFrames);
     this.#leastPunctualFrames = Math.min(this.#leastPunctualFrames, punctualFrames);
     this.#mostPunctualFrames = Math.max(this.#mostPunctualFrames, punctualFrames);
-    const starting = this.#windows < firstWindows;
+    const starting = this.isStarting;
     if (this.#windowEndUs === 0) {
       this.#windowEndUs = nowUs + (starting ? windowUs.first : windowUs.later);
     }

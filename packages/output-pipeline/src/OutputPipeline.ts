@@ -23,9 +23,11 @@ import {
   version,
 } from '@kvm-audio/daemon';
 import {
+  type CarriedPacket,
   monotonicUs,
   type Negotiated,
   PcmPlayback,
+  type Playout,
   Resampler,
   soundCardFolders,
 } from '@kvm-audio/native-alsa/alsa';
@@ -49,6 +51,7 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
+import { FastPlayout } from './FastPlayout.js';
 import { OutputQuality } from './OutputQuality.js';
 import { Player } from './Player.js';
 import type { PlayerCounters } from './PlayerParts.js';
@@ -70,9 +73,15 @@ const captureAgeUsMax = 10_000_000;
 /** Without packets for so long the stream has ended, whatever its source says. */
 const dryMs = 1_000;
 
+/** Where the card stood when it was looked at. */
+type SeenPlayout = Pick<Playout, 'streaming' | 'playedFrames' | 'seenUs'>;
+
 /**
  * Receives Opus from one source at a time and plays it: socket → jitter buffer → decoder → PCM
  * ring → card. Knows the whole direction; its parts know their neighbours.
+ *
+ * While the stream is steady its packets pass by all of this, on the card's fast path. Whoever
+ * touches the player, the device or the source otherwise does so in `#hold`.
  */
 export class OutputPipeline implements Pipeline {
   readonly #context: PipelineContext;
@@ -93,6 +102,8 @@ export class OutputPipeline implements Pipeline {
   };
   readonly #quality: OutputQuality;
   #player: Player | undefined;
+  #fast: FastPlayout | undefined;
+  #held = false;
   readonly #rateWatch = new RateWatch();
   readonly #figures = new ClientFigures();
   #source: Connection | undefined;
@@ -144,7 +155,7 @@ export class OutputPipeline implements Pipeline {
       },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
-        onWake: () => this.#player?.onLowWater(monotonicUs()),
+        onWake: () => this.#hold(() => this.#player?.onLowWater(monotonicUs())),
         onClosing: (device) => this.#onClosing(device),
       },
       {
@@ -175,9 +186,11 @@ export class OutputPipeline implements Pipeline {
     if (this.#source && !hello.takeover) {
       throw new ProtocolError('AUDIO_ALREADY_RUNNING', 'another source is connected');
     }
-    if (this.#source) this.#replaceSource(this.#source, hello.client);
-    this.#source = connection;
-    this.#arrivals = new ArrivalMeter();
+    this.#hold(() => {
+      if (this.#source) this.#replaceSource(this.#source, hello.client);
+      this.#source = connection;
+      this.#arrivals = new ArrivalMeter();
+    });
     this.#context.log.info({ client: hello.client }, 'source connected');
     return {
       reply: welcome({ name: 'kvm-audio output', version }, this.#quality.format),
@@ -202,23 +215,54 @@ export class OutputPipeline implements Pipeline {
     this.#player?.end(monotonicUs());
   }
 
+  /** Nothing of the stream is the fast path's meanwhile. */
+  #hold<T>(work: () => T): T {
+    if (this.#held) return work();
+    this.#held = true;
+    try {
+      this.#fast?.takeBack();
+      return work();
+    } finally {
+      this.#held = false;
+      this.#lend();
+    }
+  }
+
+  #lend(): void {
+    if (this.#source && !this.#held) this.#fast?.lend(this.#source);
+  }
+
   #onPacket(packet: ReceivedPacket): void {
     const nowUs = monotonicUs();
+    this.#noteArrival(packet, nowUs);
+    this.#player?.onPacket(packet, nowUs);
+    const { device } = this.#device;
+    if (device) this.#watchRate(device.lastPlayout);
+    this.#fast?.noteRead();
+    this.#lend();
+  }
+
+  #onCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
+    this.#noteArrival(packet, carried.arrivalUs);
+    this.#player?.noteCarried(packet, carried);
+    this.#watchRate({ ...carried, streaming: true });
+  }
+
+  #noteArrival(packet: ReceivedPacket, nowUs: number): void {
     this.#framesReceived += 1;
     this.#bytes += packet.payloadBytes;
     this.#lastPacketUs = nowUs;
     const ageUs = nowUs - (packet.captureTimeUs ?? nowUs);
     if (ageUs < 0 || ageUs > captureAgeUsMax) packet.captureTimeUs = undefined;
     this.#arrivals.onPacket(packet, nowUs);
-    this.#player?.onPacket(packet, nowUs);
-    this.#watchRate();
   }
 
-  #watchRate(): void {
-    const { device } = this.#device;
-    if (!device) return;
-    const { streaming, playedFrames: positionFrames, seenUs: timeUs } = device.lastPlayout;
-    const cardRate = this.#rateWatch.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
+  #watchRate({ streaming, playedFrames, seenUs }: SeenPlayout): void {
+    const cardRate = this.#rateWatch.onFrame({
+      timeUs: seenUs,
+      positionFrames: playedFrames,
+      discontinuity: !streaming,
+    });
     if (cardRate === undefined) return;
     this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
     this.#shape.cardRate = cardRate;
@@ -239,8 +283,10 @@ export class OutputPipeline implements Pipeline {
   #onSourceGone(connection: Connection, error: ProtocolError | undefined): void {
     this.#figures.forget(connection);
     if (this.#source !== connection) return;
-    this.#source = undefined;
-    this.#player?.end(monotonicUs());
+    this.#hold(() => {
+      this.#source = undefined;
+      this.#player?.end(monotonicUs());
+    });
     const why = error && { code: error.code, reason: error.message };
     this.#context.log.info({ ...why }, 'source gone');
   }
@@ -267,10 +313,17 @@ export class OutputPipeline implements Pipeline {
         clock: monotonicUs,
       },
     );
+    this.#fast = new FastPlayout(device, this.#player, (packet, carried) =>
+      this.#onCarried(packet, carried),
+    );
   }
 
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
-  tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
+  tune(change: TuningChange): PipelineTuning {
+    return this.#hold(() => this.#tune(change));
+  }
+
+  #tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
     const shape = this.#shape;
     const fittingMs = deviceBufferMs(shape, this.#target);
     if (targetMs !== undefined) {
@@ -286,7 +339,7 @@ export class OutputPipeline implements Pipeline {
   }
 
   skipBacklog(): number {
-    return (this.#player?.skipBacklog(monotonicUs()) ?? 0) / framesPerMs;
+    return this.#hold(() => this.#player?.skipBacklog(monotonicUs()) ?? 0) / framesPerMs;
   }
 
   #tuning(nowUs: number): PipelineTuning {
@@ -303,6 +356,8 @@ export class OutputPipeline implements Pipeline {
   }
 
   #onClosing(device: PcmPlayback): void {
+    this.#fast?.takeBack();
+    this.#fast = undefined;
     const { underruns, xruns } = device.counters();
     this.#underrunsBefore += underruns;
     this.#xrunsBefore += xruns;
@@ -341,7 +396,9 @@ export class OutputPipeline implements Pipeline {
     const { frameMs } = this.#quality.format;
     this.#sizeFrames = frames;
     if ((frames - 1) * frameMs * framesPerMs < goalFrames) this.#targetWins += 1;
-    this.#counters.drops.jitter_overflow += this.#jitter.resize(frames, this.#target);
+    this.#hold(() => {
+      this.#counters.drops.jitter_overflow += this.#jitter.resize(frames, this.#target);
+    });
   }
 
   /** What the card itself holds is not ours. */
@@ -360,6 +417,10 @@ export class OutputPipeline implements Pipeline {
   }
 
   report(): PipelineReport {
+    return this.#hold(() => this.#report());
+  }
+
+  #report(): PipelineReport {
     const nowUs = monotonicUs();
     const streaming = this.#isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();

@@ -5,13 +5,15 @@ import {
   type PacketSlot,
   type PlayoutStep,
 } from '@kvm-audio/audio';
+import type { CarriedPacket } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { MarginKeeper } from './MarginKeeper.js';
-import { backlogFrames } from './MarginWatch.js';
+import { backlogFrames, scarceFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot, Playout } from './PcmSink.js';
-import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
-import type { PlayoutLatency } from './PlayoutLatency.js';
+import type { PlayerCounters, PlayerOptions, PlayerParts, SteadyPlayout } from './PlayerParts.js';
+import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
+import type { VariableResampler } from './RateMatcher.js';
 import { changeFramesMin, fadeFrames } from './Splicer.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -36,6 +38,7 @@ export class Player {
   readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
   readonly #counters: PlayerCounters;
+  readonly #resampler: VariableResampler;
   /** As seen at the last look, with what was committed since. */
   #streaming = false;
   #fillFrames = 0;
@@ -59,6 +62,7 @@ export class Player {
     const { sink, decoder, resampler, jitter, latency, counters } = parts;
     this.#sink = sink;
     this.#decoder = decoder;
+    this.#resampler = resampler;
     this.#jitter = jitter;
     this.#latency = latency;
     this.#counters = counters;
@@ -101,6 +105,60 @@ export class Player {
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
     this.#pump(nowUs);
+  }
+
+  /**
+   * What a fast path needs to play what comes next; undefined where that is more than to decode it,
+   * or where this player's parts cannot be lent.
+   */
+  get steady(): SteadyPlayout | undefined {
+    const next = this.#jitter.plainNext;
+    const decoder = this.#decoder.role;
+    const resampler = this.#writer.isResampling ? this.#resampler.role : undefined;
+    const moves = this.#changeFrames !== 0 || this.#margin.isStarting || !this.#writer.isSettled;
+    if (!next || !decoder || moves || !this.#streaming || this.#standsStill) return undefined;
+    if (this.#writer.isResampling && !resampler) return undefined;
+    const { goalFrames, lowWaterFrames } = this.#options.target;
+    return {
+      decoder,
+      resampler,
+      historyEnd: this.lineEnd,
+      nextSeq: next.seq,
+      playTime: next.mediaTime,
+      marginFramesMin: lowWaterFrames + scarceFrames,
+      marginFramesMax: goalFrames + backlogFrames / 2,
+      silenceFrames: this.#silenceSeen,
+      standstillUs,
+      tellAtUs: this.#margin.paceEndUs(next.frames, this.#lookUs),
+    };
+  }
+
+  /** Where a fast path keeps what it gives out: see Splicer. */
+  get line(): Int16Array {
+    return this.#writer.line;
+  }
+
+  get lineEnd(): number {
+    return this.#writer.lineEnd;
+  }
+
+  set lineEnd(frames: number) {
+    this.#writer.lineEnd = frames;
+  }
+
+  /** A fast path has played a packet, as `steady` asked for it. */
+  noteCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
+    const { captureTimeUs } = packet;
+    const { arrivalUs, frames } = carried;
+    this.#fillFrames = carried.queuedFrames;
+    this.#ringFrames = carried.ringFrames;
+    this.#beyondFrames = carried.beyondFrames;
+    this.#lookUs = arrivalUs;
+    this.#watchMargin(packet, frames, arrivalUs);
+    this.#jitter.pass(packet, frames);
+    const durationMs = frames / framesPerMs;
+    this.#measure({ captureTimeUs, arrivalUs, durationMs }, 0, carried.startUs, carried.endUs);
+    this.#noteCommitted(carried.committedFrames);
   }
 
   /** The margin that packets found lately, in milliseconds; undefined before the first. */
@@ -280,7 +338,7 @@ export class Player {
       this.#decoder.conceal(step.frames, slot.pcm);
       this.#counters.concealedFrames += step.frames;
     }
-    this.#measure(packet, step.trimFrames, startUs);
+    this.#measure(packet, step.trimFrames, startUs, this.#options.clock());
     packet.release();
     if (joins) this.#writer.join(slot);
     if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
@@ -384,11 +442,11 @@ export class Player {
     this.#noteChange(frames);
   }
 
-  #measure(packet: PacketSlot, trimFrames: number, startUs: number): void {
+  #measure(packet: DecodedPacket, trimFrames: number, startUs: number, endUs: number): void {
     const { at } = this.#latency;
     at.lookUs = this.#lookUs;
     at.startUs = startUs;
-    at.endUs = this.#options.clock();
+    at.endUs = endUs;
     at.queuedFrames = this.#fillFrames;
     at.ringFrames = this.#ringFrames;
     at.beyondFrames = this.#beyondFrames;

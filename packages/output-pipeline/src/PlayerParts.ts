@@ -1,4 +1,5 @@
 import type { JitterBuffer, OpusDecoder } from '@kvm-audio/audio';
+import type { PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import type { DropCounts } from '@kvm-audio/protocol';
 import type { PcmSink } from './PcmSink.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
@@ -35,3 +36,6 @@ export type PlayerOptions = {
   /** CLOCK_MONOTONIC, in microseconds. */
   clock(): number;
 };
+
+/** What a player lends to a fast path. */
+export type SteadyPlayout = Omit<PlayoutEngagement, 'fd'>;

@@ -1,6 +1,8 @@
 import { LatencyHistogram, type PacketSlot } from '@kvm-audio/audio';
 import { type LatencySummary, mediaRate, type StageLatencies } from '@kvm-audio/protocol';
 
+export type DecodedPacket = Pick<PacketSlot, 'captureTimeUs' | 'arrivalUs' | 'durationMs'>;
+
 /** Where playing stood when a packet was decoded. Frames are those at `lookUs`. */
 export type DecodedAt = {
   lookUs: number;
@@ -62,14 +64,13 @@ export class PlayoutLatency {
   }
 
   /** For each packet that was decoded. Allocates nothing. */
-  add(packet: PacketSlot): void {
+  add({ captureTimeUs, arrivalUs, durationMs }: DecodedPacket): void {
     const { at } = this;
-    const { captureTimeUs, arrivalUs } = packet;
     const { lookUs, startUs, endUs } = at;
     const nowMs = endUs / usPerMs;
     if ((captureTimeUs === undefined) !== (this.#from === 'arrival')) this.#changeFrom();
     if (captureTimeUs !== undefined) {
-      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - packet.durationMs, nowMs);
+      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - durationMs, nowMs);
     }
     const deviceFrames = at.queuedFrames - at.ringFrames + at.beyondFrames;
     this.#queue.add((startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs, nowMs);

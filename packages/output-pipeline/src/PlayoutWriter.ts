@@ -52,6 +52,24 @@ export class PlayoutWriter {
     return this.#matcher.isOn;
   }
 
+  /** What is next goes the way that was gone last: past the resampler, or through it. */
+  get isSettled(): boolean {
+    return this.#matcher.isSettled;
+  }
+
+  /** See Splicer. */
+  get line(): Int16Array {
+    return this.#splicer.line;
+  }
+
+  get lineEnd(): number {
+    return this.#splicer.end;
+  }
+
+  set lineEnd(frames: number) {
+    this.#splicer.end = frames;
+  }
+
   /**
    * The card's own pitch control does what it can, as that costs nothing; the resampler the rest.
    *

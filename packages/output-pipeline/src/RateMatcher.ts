@@ -1,5 +1,7 @@
 /** A resampler whose ratio moves while sound plays, as the alsa addon has it. */
 export interface VariableResampler {
+  /** By this a thread of the addon resamples, while nobody calls this object. */
+  readonly role?: object | undefined;
   readonly latencyFrames: { readonly input: number };
   /** Takes frames from the start of `pcm`, writes to the start of `out` as far as it has room. */
   process(
@@ -46,6 +48,11 @@ export class RateMatcher {
   /** Whether audio goes through the resampler, from the next piece on. */
   get isOn(): boolean {
     return this.#active || this.#ppm !== 0;
+  }
+
+  /** It is neither about to take over nor about to let go: what is next is as what was last. */
+  get isSettled(): boolean {
+    return this.#active === (this.#ppm !== 0);
   }
 
   /** What was given and is not out yet. */

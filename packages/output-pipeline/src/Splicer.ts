@@ -2,7 +2,7 @@ import { mediaRate } from '@kvm-audio/protocol';
 
 const framesPerMs = mediaRate / 1000;
 /** Audio that was given out and can be repeated. */
-const historyFrames = 50 * framesPerMs;
+export const historyFrames = 50 * framesPerMs;
 /** Cross-fade from one place to another. */
 const blendFrames = 5 * framesPerMs;
 /** From what was given out last into silence, or into another sound. */
@@ -28,6 +28,7 @@ export class Splicer {
   readonly #channels: number;
   /** What was given out, up to #end, then what comes next. */
   readonly #line: Int16Array;
+  /** Never so far on that the longest piece would find no room behind it. */
   #end = historyFrames;
   #nextFrames = 0;
   #shiftFrames = 0;
@@ -35,6 +36,19 @@ export class Splicer {
   constructor(channels: number, framesMax: number) {
     this.#channels = channels;
     this.#line = new Int16Array((historyFrames + travelFrames + framesMax) * channels);
+  }
+
+  /** For who gives out in this object's place: the newest `historyFrames` before `end` are kept. */
+  get line(): Int16Array {
+    return this.#line;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  set end(frames: number) {
+    this.#end = frames;
   }
 
   /** Frames of what select() has made. */

@@ -31,6 +31,16 @@ export interface ByteStream {
    * on their way. Retains the packet as long as it needs its bytes.
    */
   trySend(packet: OutgoingPacket): boolean;
+  /** By this a thread of the process sends whole packets beside what is sent here; else none can. */
+  readonly packetGate?: object | undefined;
+  /**
+   * Where a thread of the process can read in this stream's place: nothing is received here until
+   * `takeBack`.
+   *
+   * @returns a descriptor, which is the caller's to close; undefined where it cannot be done.
+   */
+  lend?(): number | undefined;
+  takeBack?(): void;
   /** Sends what was written, then the end of the stream. Idempotent. */
   end(): void;
   /** Closes at once. Idempotent. */

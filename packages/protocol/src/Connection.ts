@@ -139,6 +139,22 @@ export class Connection {
     return !this.closed && this.#stream.trySend(packet);
   }
 
+  /** See `ByteStream.packetGate`; undefined once it is closed. */
+  get packetGate(): object | undefined {
+    return this.closed ? undefined : this.#stream.packetGate;
+  }
+
+  /** See `ByteStream.lend`; not within a message. */
+  lend(): number | undefined {
+    return this.closed || this.#receive.unfinishedBytes > 0 ? undefined : this.#stream.lend?.();
+  }
+
+  /** What comes is received here again, behind `bytes`, which were read by who had borrowed. */
+  takeBack(bytes: Uint8Array): void {
+    this.#stream.takeBack?.();
+    if (bytes.length > 0) this.#receive.copyIn(bytes, (count) => this.#onReceived(count));
+  }
+
   /** Tells the other end why, then closes. */
   fail(error: ProtocolError): void {
     if (this.closed) return;

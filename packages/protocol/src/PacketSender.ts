@@ -58,6 +58,18 @@ export class PacketSender {
     return this.#waitingMs;
   }
 
+  /** Nothing waits, so that others may send to this client by this; undefined: they may not. */
+  get idleGate(): object | undefined {
+    return this.#stopped || this.#waiting > 0 ? undefined : this.#connection.packetGate;
+  }
+
+  /** Others have sent so many packets to this client. */
+  noteSent(packets: number): void {
+    if (packets === 0) return;
+    this.#sent += packets;
+    this.#refusedSinceMs = undefined;
+  }
+
   /** Sends one packet, or queues it. */
   offer(packet: OutgoingPacket): void {
     if (this.#stopped || this.#connection.closed) return;

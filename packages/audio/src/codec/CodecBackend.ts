@@ -30,6 +30,8 @@ export type Bandwidth = 'narrow' | 'medium' | 'wide' | 'superwide' | 'full';
 export interface OpusEncoder {
   readonly application: Application;
   readonly channels: 1 | 2;
+  /** by this a thread of an addon encodes, while nobody calls this object; undefined: none can */
+  readonly role?: object | undefined;
   /** samples at 48 kHz by which the packets lag the PCM */
   readonly lookaheadSamples: number;
   /** All or nothing; takes effect with the next frame. */
@@ -47,6 +49,8 @@ export interface OpusEncoder {
 /** A decoder at 48 kHz: int16, interleaved, `channels` whatever the packets hold. */
 export interface OpusDecoder {
   readonly channels: 1 | 2;
+  /** see OpusEncoder */
+  readonly role?: object | undefined;
   /** Returns the frames written to `out`. */
   decode(packet: Uint8Array, out: Int16Array): number;
   /**

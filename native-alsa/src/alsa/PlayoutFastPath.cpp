@@ -1,0 +1,299 @@
+#include "PlayoutFastPath.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "../views.h"
+#include "Stream.h"
+#include "clock.h"
+#include "startThread.h"
+
+namespace kvm_audio {
+
+namespace {
+
+using Memory = StreamMemory;
+
+// Opus DTX: a packet of one or two bytes says that there is nothing to say.
+constexpr int kDtxBytesMax = 2;
+// 60 ms, the longest Opus frame.
+constexpr int kPacketFramesMax = 2880;
+// The ratio is within 0.5 %.
+constexpr int kResampledFramesMore = 32;
+constexpr std::size_t kReceiveBytes = 4 * (kPacketHeaderBytesMax + kPayloadBytesMax);
+
+epoll_event readable(int fd) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return event;
+}
+
+double nowUs() { return static_cast<double>(monotonicNs()) / 1000.0; }
+
+}  // namespace
+
+Napi::Function PlayoutFastPath::define(Napi::Env env) {
+  return DefineClass(env, "PlayoutFastPath",
+                     {
+                         InstanceMethod<&PlayoutFastPath::engageWith>("engage"),
+                         InstanceMethod<&PlayoutFastPath::disengageTo>("disengage"),
+                         InstanceMethod<&PlayoutFastPath::rest>("rest"),
+                         InstanceMethod<&PlayoutFastPath::close>("close"),
+                     });
+}
+
+PlayoutFastPath::PlayoutFastPath(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<PlayoutFastPath>(info),
+      FastPath(Stream::Unwrap(info[0].As<Napi::Object>())->core(), doubleView(info[1]).data,
+               kValues),
+      rowsReference_(Napi::Reference<Napi::Value>::New(info[1], 1)),
+      historyReference_(Napi::Reference<Napi::Value>::New(info[2], 1)),
+      history_(pcmView(info[2]).data),
+      historyFrames_(static_cast<std::size_t>(intOr(info[3], 0))),
+      historyEndMax_(pcmView(info[2]).length / core_->options.channels - kPacketFramesMax),
+      piece_(static_cast<std::size_t>(kPacketFramesMax) * core_->options.channels),
+      bytes_(kReceiveBytes) {
+  const bool roomy = doubleView(info[1]).length >= static_cast<size_t>(kRowsMax) * kValues &&
+                     historyEndMax_ >= historyFrames_ + kPacketFramesMax &&
+                     core_->options.slotFramesMax >= kPacketFramesMax;
+  const int error = roomy ? startThread() : EINVAL;
+  if (error == 0) return;
+  Napi::Error::New(info.Env(), uv_strerror(-error)).ThrowAsJavaScriptException();
+}
+
+PlayoutFastPath::~PlayoutFastPath() { stopThread(); }
+
+int PlayoutFastPath::startThread() {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return errno;
+  if (!toThread_.valid()) return EMFILE;
+  epoll_event event = readable(toThread_.fd());
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, toThread_.fd(), &event) != 0) return errno;
+  const int error = kvm_audio::startThread(&thread_, "playout-path", body, this);
+  running_ = error == 0;
+  return error;
+}
+
+void PlayoutFastPath::stopThread() {
+  disengage();
+  if (running_) {
+    stop_ = true;
+    toThread_.signal();
+    pthread_join(thread_, nullptr);
+    running_ = false;
+  }
+  if (epoll_ >= 0) ::close(epoll_);
+  epoll_ = -1;
+  closeSocket();
+}
+
+void* PlayoutFastPath::body(void* self) {
+  static_cast<PlayoutFastPath*>(self)->run();
+  return nullptr;
+}
+
+void PlayoutFastPath::run() {
+  while (!stop_) {
+    epoll_event event;
+    if (epoll_wait(epoll_, &event, 1, -1) < 1) continue;
+    const std::lock_guard<std::mutex> guard(core_->fastPathLock);
+    if (engaged_) carry(event.events);
+  }
+}
+
+void PlayoutFastPath::onEngaged() {
+  epoll_event event = readable(socket_);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event);
+}
+
+void PlayoutFastPath::onDisengaged() { epoll_ctl(epoll_, EPOLL_CTL_DEL, socket_, nullptr); }
+
+Napi::Value PlayoutFastPath::engageWith(const Napi::CallbackInfo& info) {
+  closeSocket();
+  socket_ = intOr(info[0], -1);
+  decoder_ = borrowed<PacketDecoder>(info[1]);
+  if (info[2].IsObject()) {
+    resamplerReference_ = Napi::Reference<Napi::Value>::New(info[2], 1);
+    resampler_ = Resampler::Unwrap(info[2].As<Napi::Object>());
+  } else {
+    resampler_ = nullptr;
+  }
+  std::copy_n(doubleView(info[3]).data, kStateValues, state_);
+  index_ = static_cast<int32_t>(state_[kRingIndex]);
+  start_ = end_ = 0;
+  engage();
+  return info.Env().Undefined();
+}
+
+Napi::Value PlayoutFastPath::disengageTo(const Napi::CallbackInfo& info) {
+  const int rows = disengage();
+  closeSocket();
+  state_[kRingIndex] = index_;
+  state_[kHandedOver] = handedOver_ ? 1 : 0;
+  std::copy_n(state_, kStateValues, doubleView(info[0]).data);
+  decoder_.reset();
+  resamplerReference_.Reset();
+  resampler_ = nullptr;
+  return Napi::Number::New(info.Env(), rows);
+}
+
+Napi::Value PlayoutFastPath::rest(const Napi::CallbackInfo& info) {
+  const Napi::Value bytes =
+      Napi::Buffer<uint8_t>::Copy(info.Env(), bytes_.data() + start_, end_ - start_);
+  start_ = end_ = 0;
+  return bytes;
+}
+
+Napi::Value PlayoutFastPath::close(const Napi::CallbackInfo& info) {
+  stopThread();
+  return info.Env().Undefined();
+}
+
+void PlayoutFastPath::closeSocket() {
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
+}
+
+// An error, or the end, is read by JavaScript.
+void PlayoutFastPath::carry(uint32_t events) {
+  if ((events & EPOLLERR) != 0) return handOver();
+  const ssize_t got = recv(socket_, bytes_.data() + end_, bytes_.size() - end_, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return handOver();
+  end_ += static_cast<std::size_t>(got);
+  for (;;) {
+    WirePacket packet;
+    std::size_t messageBytes = 0;
+    const WireRead read =
+        readPacket(bytes_.data() + start_, end_ - start_, packet, messageBytes);
+    if (read == WireRead::kIncomplete) break;
+    if (read == WireRead::kOther || !play(packet)) return handOver();
+    start_ += messageBytes;
+  }
+  std::memmove(bytes_.data(), bytes_.data() + start_, end_ - start_);
+  end_ -= start_;
+  start_ = 0;
+}
+
+bool PlayoutFastPath::play(const WirePacket& packet) {
+  double* const row = nextRow();
+  if (row == nullptr) return false;
+  const int frames = decoder_->framesOf(packet.payload, packet.payloadBytes);
+  row[kArrivalUs] = nowUs();
+  Look seen;
+  if (!look(row[kArrivalUs], seen) || !isPlain(packet, frames, row[kArrivalUs], seen)) return false;
+  row[kStartUs] = nowUs();
+  const int made = decode(packet, frames);
+  if (made < 0) return false;
+  row[kEndUs] = nowUs();
+  commit(made);
+  row[kSeq] = packet.seq;
+  row[kMediaTime] = static_cast<double>(packet.mediaTime);
+  row[kCaptureTimeUs] =
+      packet.hasCaptureTime ? static_cast<double>(packet.captureTimeUs) : std::nan("");
+  row[kPayloadBytes] = packet.payloadBytes;
+  row[kFrames] = frames;
+  row[kQueuedFrames] = seen.queuedFrames;
+  row[kRingFrames] = seen.ringFrames;
+  row[kBeyondFrames] = static_cast<double>(seen.statistics[Memory::kBeyondFrames]);
+  row[kPlayedFrames] = static_cast<double>(seen.statistics[Memory::kFramesMoved] +
+                                           seen.statistics[Memory::kSilenceFrames] -
+                                           seen.statistics[Memory::kFillFrames]);
+  row[kSeenUs] = static_cast<double>(seen.statistics[Memory::kFillUs]);
+  row[kCommittedFrames] = made;
+  state_[kNextSeq] = static_cast<uint32_t>(packet.seq + 1);
+  state_[kPlayTime] += frames;
+  rowCount_++;
+  if (row[kArrivalUs] >= state_[kTellAtUs]) {
+    state_[kTellAtUs] = HUGE_VAL;
+    wakeJs();
+  }
+  return true;
+}
+
+// As PcmPlayback.playout() sees it.
+bool PlayoutFastPath::look(double nowUs, Look& look) const {
+  auto& seen = look.statistics;
+  if (!core_->memory.read(seen, Memory::kPlayoutStatisticCount)) return false;
+  const double elapsedUs =
+      seen[Memory::kAdvancing] == 1 ? nowUs - static_cast<double>(seen[Memory::kFillUs]) : 0;
+  const double inDevice =
+      static_cast<double>(seen[Memory::kFillFrames]) - elapsedUs * core_->options.rate / 1e6;
+  look.ringFrames = state_[kRingCommitted] - static_cast<double>(seen[Memory::kFramesMoved] +
+                                                                 seen[Memory::kFramesDropped]);
+  look.queuedFrames = look.ringFrames + std::max(0.0, inDevice);
+  return true;
+}
+
+bool PlayoutFastPath::isPlain(const WirePacket& packet, int frames, double nowUs,
+                              const Look& look) const {
+  const auto& seen = look.statistics;
+  const bool plays = seen[Memory::kStreaming] == 1 &&
+                     static_cast<double>(seen[Memory::kStopSeen]) == state_[kStopWord] &&
+                     static_cast<double>(seen[Memory::kSilenceFrames]) == state_[kSilenceFrames];
+  const double sinceProgressUs = nowUs - static_cast<double>(seen[Memory::kLastProgressUs]);
+  return plays && sinceProgressUs < state_[kStandstillUs] && packet.seq == state_[kNextSeq] &&
+         static_cast<double>(packet.mediaTime) == state_[kPlayTime] && packet.flags == 0 &&
+         packet.payloadBytes > kDtxBytesMax && frames > 0 && frames <= framesMax() &&
+         look.queuedFrames >= state_[kMarginFramesMin] &&
+         look.queuedFrames <= state_[kMarginFramesMax] && slot() != nullptr;
+}
+
+// Straight into the ring, or by way of the resampler. Returns what is to be committed.
+int PlayoutFastPath::decode(const WirePacket& packet, int frames) {
+  int16_t* const decoded = resampler_ == nullptr ? slot() : piece_.data();
+  const int got =
+      decoder_->decodePacket(packet.payload, packet.payloadBytes, decoded, kPacketFramesMax);
+  if (got != frames) return -1;
+  const int made = resampler_ == nullptr
+                       ? frames
+                       : resampler_->resample(decoded, frames, slot(), core_->options.slotFramesMax);
+  if (made >= 0) remember(decoded, frames);
+  return made;
+}
+
+// What the resampler makes of a packet finds room in a slot too.
+int PlayoutFastPath::framesMax() const {
+  return resampler_ == nullptr ? kPacketFramesMax : kPacketFramesMax - kResampledFramesMore;
+}
+
+int16_t* PlayoutFastPath::slot() const {
+  const Memory& memory = core_->memory;
+  const int32_t used = memory.distance(memory.word(Memory::kThreadIndex), index_);
+  return used >= memory.slotCount() ? nullptr : memory.samples(index_);
+}
+
+void PlayoutFastPath::commit(int frames) {
+  if (frames == 0) return;
+  Memory& memory = core_->memory;
+  auto& header = memory.header(index_);
+  header.frames = frames;
+  header.offsetFrames = 0;
+  state_[kRingCommitted] += frames;
+  index_ = memory.next(index_);
+  memory.word(Memory::kEndOfStream) = 0;
+  memory.word(Memory::kJsIndex) = index_;
+  if (memory.word(Memory::kKick).exchange(1) == 0) core_->toThread.signal();
+}
+
+void PlayoutFastPath::remember(const int16_t* pcm, int frames) {
+  const std::size_t channels = core_->options.channels;
+  auto end = static_cast<std::size_t>(state_[kHistoryEnd]);
+  if (end + static_cast<std::size_t>(frames) > historyEndMax_) {
+    std::memmove(history_, history_ + (end - historyFrames_) * channels,
+                 historyFrames_ * channels * sizeof(int16_t));
+    end = historyFrames_;
+  }
+  std::memcpy(history_ + end * channels, pcm,
+              static_cast<std::size_t>(frames) * channels * sizeof(int16_t));
+  state_[kHistoryEnd] = static_cast<double>(end + static_cast<std::size_t>(frames));
+}
+
+}  // namespace kvm_audio

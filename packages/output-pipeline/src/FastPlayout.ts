@@ -1,0 +1,71 @@
+import { closeSync } from 'node:fs';
+import type { CarriedPacket, PcmPlayback, PlayoutFastPath } from '@kvm-audio/native-alsa/alsa';
+import { type Connection, ReceivedPacket } from '@kvm-audio/protocol';
+import type { Player } from './Player.js';
+import { historyFrames } from './Splicer.js';
+
+/**
+ * The fast path of an open card: while its stream is steady, packets go from the source's socket
+ * to the ring on a thread of their own. It is lent the source and the player, and gives both back
+ * as if every packet had come to the player.
+ */
+export class FastPlayout {
+  readonly #path: PlayoutFastPath;
+  readonly #player: Player;
+  readonly #onCarried: (packet: ReceivedPacket, carried: CarriedPacket) => void;
+  readonly #packet = new ReceivedPacket();
+  #source: Connection | undefined;
+  /** It ended at something that is to be read first. */
+  #isToRead = false;
+
+  /** @param onCarried a packet was played; both are good until it returns. */
+  constructor(
+    device: PcmPlayback,
+    player: Player,
+    onCarried: (packet: ReceivedPacket, carried: CarriedPacket) => void,
+  ) {
+    this.#path = device.makeFastPath(player.line, historyFrames);
+    this.#player = player;
+    this.#onCarried = onCarried;
+  }
+
+  /** The player has had a packet from the source's own connection. */
+  noteRead(): void {
+    this.#isToRead = false;
+  }
+
+  /** Does nothing where the stream is not steady: it is for the player then. */
+  lend(source: Connection): void {
+    const steady = this.#player.steady;
+    if (!steady || this.#source || this.#isToRead) return;
+    const fd = source.lend();
+    if (fd === undefined) return;
+    if (this.#path.engage({ ...steady, fd })) {
+      this.#source = source;
+      return;
+    }
+    closeSync(fd);
+    source.takeBack(Buffer.alloc(0));
+  }
+
+  /** What was read and not played comes to the source's handlers. */
+  takeBack(): void {
+    const source = this.#source;
+    if (!source) return;
+    this.#source = undefined;
+    const packets = this.#path.disengage();
+    for (let index = 0; index < packets; index++) this.#tell(this.#path.packet(index));
+    this.#player.lineEnd = this.#path.historyEnd;
+    this.#isToRead = this.#path.handedOver;
+    source.takeBack(this.#path.takeRest());
+  }
+
+  #tell(carried: CarriedPacket): void {
+    const packet = this.#packet;
+    packet.seq = carried.seq;
+    packet.mediaTime = carried.mediaTime;
+    packet.captureTimeUs = carried.captureTimeUs;
+    packet.payloadEnd = carried.payloadBytes;
+    this.#onCarried(packet, carried);
+  }
+}
