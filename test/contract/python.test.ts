@@ -117,6 +117,21 @@ describe('the client in Python', () => {
     expect(pages.at(-1)?.kind).toBe(4);
   });
 
+  test('refuses to play Ogg and other files that hold no packets, before it connects', async () => {
+    const file = join(folder, 'no packets');
+    const connects = () => daemon.log.split('source connected').length - 1;
+    const before = connects();
+    for (const begin of ['OggS\0\x02', 'RIFF', '\0\0\x10\x01']) {
+      writeFileSync(file, Buffer.concat([Buffer.from(begin, 'latin1'), Buffer.alloc(5_000)]));
+      const process_ = start('play', file, '--takeover');
+      expect((await process_.ended).code).toBe(1);
+      expect(process_.output).toBe(
+        `kvm_audio.py: ${file}: play wants packets, each behind its length, no Ogg\n`,
+      );
+    }
+    expect(connects()).toBe(before);
+  });
+
   test('says the server’s reason where it is refused', async () => {
     const silence = Buffer.from('00000003fcfffe', 'hex');
     writeFileSync(join(folder, 'silence'), Buffer.concat(Array<Buffer>(300).fill(silence)));

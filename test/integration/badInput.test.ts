@@ -50,9 +50,10 @@ describe('kvm-audiod on bad input', () => {
     return { code, said: cli.output };
   }
 
-  it('names a device that ALSA does not know, and its key', async () => {
+  it('names a device that ALSA does not know, its key and the file', async () => {
     const { code, said } = await run('[output]\ndevice = "nosuchcard"\n');
-    expect(said).toBe('kvm-audiod: output.device = "nosuchcard": ALSA knows no such PCM');
+    const file = join(folder, 'bad.toml');
+    expect(said).toBe(`kvm-audiod: ${file}: output.device = "nosuchcard": ALSA knows no such PCM`);
     expect(code).toBe(66);
   });
 
@@ -60,7 +61,8 @@ describe('kvm-audiod on bad input', () => {
     'names an input device that ALSA does not know, before anybody listens (%j)',
     async (more) => {
       const { code, said } = await run(`[input]\ndevice = "nosuchcard"\n${more}`);
-      expect(said).toBe('kvm-audiod: input.device = "nosuchcard": ALSA knows no such PCM');
+      const file = join(folder, 'bad.toml');
+      expect(said).toBe(`kvm-audiod: ${file}: input.device = "nosuchcard": ALSA knows no such PCM`);
       expect(code).toBe(66);
     },
   );

@@ -38,14 +38,23 @@ describe('the demo', () => {
       });
   }
 
-  async function start(): Promise<TestProcess> {
+  async function start(said = /^\d\d:\d\d:\d\d {2}output running /m): Promise<TestProcess> {
     const started = new TestProcess('demo', process.execPath, demo, env);
-    await waitFor('status line', () => {
+    await waitFor('line', () => {
       started.assertRunning();
-      return /^\d\d:\d\d:\d\d {2}output running /m.test(started.output);
+      return said.test(started.output);
     });
     expect(processes().length).toBeGreaterThanOrEqual(4);
     return started;
+  }
+
+  /** The one process that runs this program. */
+  function processOf(program: string): number {
+    const found = processes().filter((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(program),
+    );
+    expect(found).toHaveLength(1);
+    return found[0] ?? 0;
   }
 
   const noProcess = () => waitFor('end of all processes', () => processes().length === 0);
@@ -64,7 +73,30 @@ describe('the demo', () => {
     await started.stop('SIGKILL');
     await noProcess();
     const [left] = folders();
-    expect(readdirSync(join(folder, left ?? ''))).toEqual(['config.toml']);
+    expect(readdirSync(join(folder, left ?? ''))).toEqual(['config.toml', 'owner']);
+  });
+
+  it('leaves nothing where its daemon is killed', async () => {
+    const started = await start();
+    process.kill(processOf('kvm-audiod'), 'SIGKILL');
+    expect(await started.ended).toEqual({ code: 1, signal: null });
+    await noProcess();
+    expect(folders()).toEqual([]);
+  });
+
+  it('removes what one that was killed has left, and nothing of one that runs', async () => {
+    const killed = await start();
+    await killed.stop('SIGKILL');
+    await noProcess();
+    const [left] = folders();
+    const first = await start();
+    expect(folders()).toHaveLength(1);
+    expect(folders()).not.toContain(left);
+    // The first has the card.
+    const second = await start(/ is bridged to output /);
+    expect(folders()).toHaveLength(2);
+    for (const running of [second, first]) await running.stop('SIGINT');
+    expect(folders()).toEqual([]);
   });
 
   it('ends when nobody reads what it says, with nothing left', async () => {

@@ -79,8 +79,11 @@ describe('kvm-audioctl with a standard output that cannot be written', () => {
 
   afterAll(() => daemon.stop());
 
-  async function run(redirected: string): Promise<{ code: number | null; said: string }> {
-    const line = `'${controlPath}' status ${redirected}`;
+  async function run(
+    redirected: string,
+    args = 'status',
+  ): Promise<{ code: number | null; said: string }> {
+    const line = `'${controlPath}' ${args} ${redirected}`;
     const shell = new TestProcess('bash', 'bash', ['-o', 'pipefail', '-c', line], daemon.env);
     const { code } = await shell.ended;
     return { code, said: shell.output };
@@ -91,6 +94,26 @@ describe('kvm-audioctl with a standard output that cannot be written', () => {
       code: 1,
       said: 'kvm-audioctl: standard output cannot be written (ENOSPC)\n',
     });
+  });
+
+  it.each(['--help', '--version', 'status --help', 'quality --help', 'quality set --help'])(
+    'says so and fails also with %s',
+    async (args) => {
+      expect(await run('>/dev/full', args)).toEqual({
+        code: 1,
+        said: 'kvm-audioctl: standard output cannot be written (ENOSPC)\n',
+      });
+    },
+  );
+
+  it.each([
+    ['--help', /^kvm-audioctl <command>.*where the sockets are\.\n$/s],
+    ['bridge --help', /^kvm-audioctl bridge\n.*\[default: 0\]\n$/s],
+    ['--version', /^\d+\.\d+\.\d+\n$/],
+  ])('says %s and nothing else, where it can be written', async (args, wanted) => {
+    const { code, said } = await run('| cat', args);
+    expect(said).toMatch(wanted);
+    expect(code).toBe(0);
   });
 
   it('says so and fails where it is closed', async () => {

@@ -51,9 +51,8 @@ def samples(payload):
 
 
 def ogg_page(kind, position, number, payload):
-    lacing = bytes([255] * (len(payload) // 255) + [len(payload) % 255])
+    lacing, crc = bytes([255] * (len(payload) // 255) + [len(payload) % 255]), 0
     head = struct.pack("<4sBBqIII", b"OggS", 0, kind, position, 1, number, 0) + bytes([len(lacing)])
-    crc = 0
     for byte in head + lacing + payload:
         crc ^= byte << 24
         for _ in range(8):
@@ -63,15 +62,14 @@ def ogg_page(kind, position, number, payload):
 
 def record(path, seconds="5"):
     connection = Connection("input.sock", "sink")
-    stream, done, number = connection.welcome["stream"], 0, 1
+    stream, done = connection.welcome["stream"], 0
     with open(path, "wb") as file:
         if ogg := path.endswith((".opus", ".ogg")):
             shape = 1, stream["channels"], stream["lookaheadSamples"], 48000, 0, 0
             head = struct.pack("<8sBBHIhB", b"OpusHead", *shape)
             file.write(ogg_page(2, 0, 0, head) + ogg_page(0, 0, 1, b"OpusTags" + bytes(8)))
-        for payload in (body[5] for body in connection if body[0] == 3):
-            done, number = done + samples(payload), number + 1
-            last = done >= float(seconds) * 48000
+        for number, payload in enumerate((body[5] for body in connection if body[0] == 3), 2):
+            last = (done := done + samples(payload)) >= float(seconds) * 48000
             plain = struct.pack(">I", len(payload)) + payload
             file.write(ogg_page(4 * last, done, number, payload) if ogg else plain)
             if last:
@@ -79,9 +77,11 @@ def record(path, seconds="5"):
 
 
 def play(path, takeover=""):
-    connection = Connection("output.sock", "source", takeover=takeover == "--takeover")
-    begin, media_time, seq = time.monotonic(), 0, 0
     with open(path, "rb") as file:
+        if int.from_bytes(file.peek(4)[:4], "big") > 4096:  # longer than any packet
+            sys.exit(f"kvm_audio.py: {path}: play wants packets, each behind its length, no Ogg")
+        connection = Connection("output.sock", "source", takeover=takeover == "--takeover")
+        begin, media_time, seq = time.monotonic(), 0, 0
         while len(length := file.read(4)) == 4:
             payload = file.read(struct.unpack(">I", length)[0])
             time.sleep(max(0, begin + media_time / 48000 - time.monotonic()))

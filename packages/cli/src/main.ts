@@ -56,6 +56,8 @@ async function main(argv: string[]): Promise<void> {
       // Else an unknown --a-b is told as aB too.
       'camel-case-expansion': false,
     })
+    // Help and version are said as all else is: whether they could be written is known later.
+    .exitProcess(false)
     .fail((message, error) => (message ? refuseUsage(message, argv) : die(error)))
     .parseAsync();
 }

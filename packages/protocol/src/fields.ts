@@ -42,10 +42,9 @@ export function text(bytesMax: number = limits.nameBytesMax): Check<string> {
 }
 
 export function oneOf<const T extends readonly (string | number)[]>(choices: T): Check<T[number]> {
+  const wanted = choices.length === 1 ? `${choices[0]}` : `one of ${choices.join(', ')}`;
   return (value, path) =>
-    choices.includes(value as T[number])
-      ? (value as T[number])
-      : refuse(path, `one of ${choices.join(', ')}`, value);
+    choices.includes(value as T[number]) ? (value as T[number]) : refuse(path, wanted, value);
 }
 
 export function nullable<T>(check: Check<T>): Check<T | null> {

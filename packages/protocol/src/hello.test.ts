@@ -101,6 +101,19 @@ describe('hello', () => {
   });
 
   test.each([
+    [['sink'], 'king', 'hello.role must be sink, not "king"'],
+    [['sink', 'control'], 7, 'hello.role must be one of sink, control, not number 7'],
+  ] as const)(
+    'on a socket of %j in the role %j is told the roles of this socket',
+    (accepted, role, message) => {
+      const params = { protocol: 1, role, client: 'kvm' };
+      expect(() => readHello(params, accepted)).toThrow(
+        expect.objectContaining({ code: 'BAD_PARAMS', message, data: { path: 'hello.role' } }),
+      );
+    },
+  );
+
+  test.each([
     ['hello', null],
     ['hello.protocol', { protocol: '1', role: 'sink', client: 'kvm' }],
     ['hello.protocol', { role: 'sink', client: 'kvm' }],

@@ -1,6 +1,16 @@
 import type { Connection, ConnectionHandlers } from './Connection.js';
 import { ProtocolError } from './errors.js';
-import { bool, integer, nullable, oneOf, optional, type Shaped, shape, text } from './fields.js';
+import {
+  bool,
+  type Check,
+  integer,
+  nullable,
+  oneOf,
+  optional,
+  type Shaped,
+  shape,
+  text,
+} from './fields.js';
 import { checkStreamFormat, type StreamFormat } from './format.js';
 import { limits, protocolVersion } from './limits.js';
 
@@ -17,7 +27,11 @@ const helloFields = {
   takeover: optional(bool),
 };
 export type Hello = Shaped<typeof helloFields>;
-const checkHello = shape(helloFields);
+
+/** A role of another socket passes, to be refused as that. What is none is told this socket's. */
+function roleFor(accepted: readonly Role[]): Check<Role> {
+  return (value, path) => roles.find((role) => role === value) ?? oneOf(accepted)(value, path);
+}
 
 const anyCount = integer(0, Number.MAX_SAFE_INTEGER);
 const checkWelcome = shape({
@@ -68,7 +82,7 @@ export function readHello(params: unknown, accepted: readonly Role[]): Hello {
       { asked: theirs, protocol: protocolVersion },
     );
   }
-  const hello = checkHello(params, 'hello');
+  const hello = shape({ ...helloFields, role: roleFor(accepted) })(params, 'hello');
   if (accepted.includes(hello.role)) return hello;
   const text = `role ${hello.role} does not belong on this socket, ${accepted.join(' or ')} does`;
   throw new ProtocolError('ROLE_REFUSED', text, { roles: [...accepted] });

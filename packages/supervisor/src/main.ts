@@ -46,6 +46,8 @@ async function main(argv: string[]): Promise<void> {
     .fail((message, error) => die(message ? usageError(message) : error))
     .parseAsync();
   const config = loadConfig(args.config);
+  const dieUnusable = ({ exitCode, message }: FatalError): never =>
+    die(new FatalError(exitCode, `${args.config ?? 'defaults'}: ${message}`));
   const folder = runtimeFolder();
   const { clients, control } = config;
   prepareRuntimeFolder(folder, clients.uids.length + control.uids.length > 0);
@@ -56,7 +58,7 @@ async function main(argv: string[]): Promise<void> {
     runtimeFolder: folder,
     log: logOf('daemon'),
     pipelineLogs: { output: logOf('output'), input: logOf('input') },
-    onUnusable: (error) => void supervisor.stop().then(() => die(error)),
+    onUnusable: (error) => void supervisor.stop().then(() => dieUnusable(error)),
   });
   let stopping = false;
   const stop = (): void => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { askDaemon } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
 import { BridgeLog } from '../BridgeLog.js';
 import { formatStatusLine } from '../formatStatus.js';
+import { makeDemoFolder } from './demoFolder.js';
 import { makeProgramme, programmeFormat } from './programme.js';
 
 export type DemoOptions = {
@@ -38,7 +39,7 @@ function configText({ input, output, quality }: DemoOptions): string {
  */
 export class Demo {
   readonly #options: DemoOptions;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'kvm-audio-demo-'));
+  readonly #folder = makeDemoFolder(tmpdir());
   readonly #children: ChildProcess[] = [];
   #bridge: Bridge | undefined;
   #timer: NodeJS.Timeout | undefined;
