@@ -92,10 +92,10 @@ const row = {
 } as const;
 
 /**
- * A thread that reads the plain packets of a source, decodes and plays them, while JavaScript
+ * The device thread reads the plain packets of a source, decodes and plays them, while JavaScript
  * sleeps: between engage() and disengage() the source's socket, decoder, resampler, history and
- * ring are its own. A packet that is not plain stays unplayed, with what came behind it, and wakes
- * the stream's owner. Made by PcmPlayback, closed with it.
+ * ring are that thread's. A packet that is not plain stays unplayed, with what came behind it, and
+ * wakes the stream's owner. Made by PcmPlayback, closed with it.
  */
 export class PlayoutFastPath {
   readonly #addon: AddonPlayoutPath;
@@ -222,6 +222,5 @@ export class PlayoutFastPath {
     if (this.#closed) return;
     if (this.#engaged) this.#fetch();
     this.#closed = true;
-    this.#addon.close();
   }
 }

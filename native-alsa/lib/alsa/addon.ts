@@ -143,7 +143,6 @@ export interface AddonPlayoutPath {
   engage(fd: number, decoder: object, resampler: object | null, state: Float64Array): void;
   disengage(state: Float64Array): number;
   rest(): Buffer;
-  close(): void;
 }
 
 export type Addon = {

@@ -63,10 +63,6 @@ Napi::Value CaptureFastPath::disengageTo(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), rows);
 }
 
-void CaptureFastPath::onEngaged() { core_->carrier = this; }
-
-void CaptureFastPath::onDisengaged() { core_->carrier = nullptr; }
-
 bool CaptureFastPath::carry() {
   StreamMemory& memory = core_->memory;
   while (memory.word(StreamMemory::kThreadIndex) != index_) {

@@ -11,14 +11,13 @@
 
 namespace kvm_audio {
 
-// Capture: ring slot → encoder → the same packet to every client, from one packet's memory, on the
-// device thread:
+// Capture: ring slot → encoder → the same packet to every client, from one packet's memory:
 //   new CaptureFastPath(stream, rows: Float64Array)
 // What is captured meanwhile waits in the card's own buffer. With a thread of its own a frame would
 // cost a wake-up more, and its samples would go from one core's cache to another's.
 // Not plain are: a slot of another length or behind a loss, what the encoder refuses, and a client
 // that does not take a packet at once. That packet is JavaScript's from that client on.
-class CaptureFastPath : public Napi::ObjectWrap<CaptureFastPath>, private FastPath, private SlotCarrier {
+class CaptureFastPath : public Napi::ObjectWrap<CaptureFastPath>, private FastPath {
  public:
   // What a row holds.
   enum Value : int {
@@ -46,8 +45,6 @@ class CaptureFastPath : public Napi::ObjectWrap<CaptureFastPath>, private FastPa
   Napi::Value disengageTo(const Napi::CallbackInfo& info);
 
   bool carry() override;
-  void onEngaged() override;
-  void onDisengaged() override;
   bool carrySlot(const StreamMemory::SlotHeader& header);
 
   Napi::Reference<Napi::Value> rowsReference_;

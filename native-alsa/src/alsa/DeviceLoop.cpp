@@ -62,24 +62,28 @@ bool DeviceLoop::wakesForNothing() {
   return emptyWakesInRow_ > kEmptyWakesMax;
 }
 
-int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice) {
+int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice, int source) {
   const bool blind = wantDevice && wakesForNothing();
   const bool device = wantDevice && !blind;
-  pollfd fds[1 + PcmDevice::kPollFdsMax];
+  pollfd fds[2 + PcmDevice::kPollFdsMax];
   fds[0] = {core_.toThread.fd(), POLLIN, 0};
-  const int deviceFds = device ? std::max(0, device_.pollFds(fds + 1)) : 0;
+  // poll() leaves out one that is negative.
+  fds[1] = {source, POLLIN, 0};
+  pollfd* const ofDevice = fds + 2;
+  const int deviceFds = device ? std::max(0, device_.pollFds(ofDevice)) : 0;
   statistic(StreamMemory::kPollRounds)++;
   core_.memory.publish();
   const int64_t ns = std::clamp<int64_t>(timeoutNs, 0, blind ? kBlindSleepNs : kSleepNsMax);
   const timespec limit = {static_cast<time_t>(ns / 1'000'000'000),
                           static_cast<long>(ns % 1'000'000'000)};
-  const int ready = ppoll(fds, static_cast<nfds_t>(1 + deviceFds), &limit, nullptr);
+  const int ready = ppoll(fds, static_cast<nfds_t>(2 + deviceFds), &limit, nullptr);
   timedOut_ = ready == 0 && !blind;
+  sourceReady_ = ready > 0 && fds[1].revents != 0;
   if (ready > 0 && fds[0].revents != 0) core_.toThread.clear();
   // From here on a commit signals again; what was committed before is seen by whoever looks next.
   core_.memory.word(StreamMemory::kKick).store(0);
   if (ready <= 0 || deviceFds == 0) return 0;
-  return std::min(0, device_.pollEvents(fds + 1));
+  return std::min(0, device_.pollEvents(ofDevice));
 }
 
 void DeviceLoop::pause(int64_t ns) {

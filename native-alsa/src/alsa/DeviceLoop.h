@@ -28,8 +28,11 @@ class DeviceLoop {
   virtual int stream() = 0;
 
   // Publishes the statistics, then sleeps until the other side calls, the time is over or, with
-  // `device`, the card wants something. Returns an error of the card's, or 0.
-  int wait(int64_t timeoutNs, bool device);
+  // `device`, the card wants something, or, with a `source`, that descriptor is readable. Returns an
+  // error of the card's, or 0.
+  int wait(int64_t timeoutNs, bool device, int source = -1);
+  // The last wait() found the source readable.
+  bool sourceReady() const { return sourceReady_; }
   // True when the last wait() ended by its time-out.
   bool timedOut() const { return timedOut_; }
   // Sleeps outside the device, ending early when told to stop.
@@ -62,6 +65,7 @@ class DeviceLoop {
   bool wakesForNothing();
 
   bool timedOut_ = false;
+  bool sourceReady_ = false;
   int64_t movedAtWait_ = 0;
   int emptyWakesInRow_ = 0;
   int recoveriesInRow_ = 0;

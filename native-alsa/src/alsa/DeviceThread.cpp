@@ -1,14 +1,16 @@
 #include "DeviceThread.h"
 
+#include <csignal>
 #include <ctime>
 
 #include "CaptureLoop.h"
 #include "PlaybackLoop.h"
-#include "startThread.h"
 
 namespace kvm_audio {
 
 namespace {
+
+constexpr std::size_t kStackBytes = 1024 * 1024;
 
 void stream(StreamCore& core) {
   if (core.options.direction == Direction::kCapture) {
@@ -29,13 +31,23 @@ void* body(void* argument) {
 }  // namespace
 
 int DeviceThread::start(const std::shared_ptr<StreamCore>& core) {
+  // Signals are Node's: none may interrupt this thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
   auto argument = std::make_unique<std::shared_ptr<StreamCore>>(core);
-  const bool captures = core->options.direction == Direction::kCapture;
-  const char* const name = captures ? "alsa-capture" : "alsa-playback";
-  const int error = startThread(&thread_, name, body, argument.get());
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int error = pthread_create(&thread_, &attributes, body, argument.get());
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
   if (error != 0) return error;
   argument.release();
   running_ = true;
+  pthread_setname_np(thread_, core->options.direction == Direction::kCapture ? "alsa-capture"
+                                                                             : "alsa-playback");
   return 0;
 }
 

@@ -3,16 +3,14 @@
 namespace kvm_audio {
 
 void FastPath::engage() {
-  const std::lock_guard<std::mutex> guard(core_->fastPathLock);
-  if (engaged_) return;
-  engaged_ = true;
+  const std::lock_guard<std::mutex> guard(core_->carrierLock);
+  core_->carrier = this;
   handedOver_ = false;
   rowCount_ = 0;
-  onEngaged();
 }
 
 int FastPath::disengage() {
-  const std::lock_guard<std::mutex> guard(core_->fastPathLock);
+  const std::lock_guard<std::mutex> guard(core_->carrierLock);
   letGo();
   return rowCount_;
 }
@@ -24,9 +22,7 @@ void FastPath::handOver() {
 }
 
 void FastPath::letGo() {
-  if (!engaged_) return;
-  engaged_ = false;
-  onDisengaged();
+  if (core_->carrier == this) core_->carrier = nullptr;
 }
 
 }  // namespace kvm_audio

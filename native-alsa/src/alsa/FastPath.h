@@ -7,21 +7,20 @@
 
 namespace kvm_audio {
 
-// Carries the plain frames of a steady stream on a thread of its own, so that JavaScript sleeps
+// Carries the plain frames of a steady stream on the device thread, so that JavaScript sleeps
 // meanwhile. JavaScript decides all else, and has the stream whenever it wants it: the thread
 // touches the stream only between engage() and disengage(), under the core's lock, frame by frame.
 // What is not plain it does not touch: it lets go of the stream and wakes JavaScript, which finds
-// everything as the last plain frame has left it.
+// everything as the last plain frame has left it. The thread never waits for the lock.
 //
 // What was carried is noted in a log, a row a frame, which JavaScript reads when it has the stream.
-class FastPath {
+class FastPath : protected Carrier {
  public:
   static constexpr int kRowsMax = 512;
 
   // `rows` has room for kRowsMax of `rowValues` each, and lives as long as this does.
   FastPath(std::shared_ptr<StreamCore> core, double* rows, int rowValues)
       : core_(std::move(core)), rowValues_(rowValues), rows_(rows) {}
-  virtual ~FastPath() = default;
   FastPath(const FastPath&) = delete;
   FastPath& operator=(const FastPath&) = delete;
 
@@ -32,18 +31,13 @@ class FastPath {
   // engage(). Idempotent.
   int disengage();
 
-  // Called under the lock, when it gets the stream, and when it lets go of it.
-  virtual void onEngaged() = 0;
-  virtual void onDisengaged() = 0;
-
-  // The thread's, under the lock. This frame, and what follows it, is JavaScript's.
+  // In carry(). This frame, and what follows it, is JavaScript's.
   void handOver();
   void wakeJs() { core_->tell(StreamCore::kWake); }
   // A row to be filled, which counts once rowCount_ says so; nullptr where the log is full.
   double* nextRow() { return rowCount_ == kRowsMax ? nullptr : rows_ + rowCount_ * rowValues_; }
 
   const std::shared_ptr<StreamCore> core_;
-  bool engaged_ = false;
   bool handedOver_ = false;  // since engage()
   int rowCount_ = 0;
 

@@ -47,8 +47,9 @@ int PlaybackLoop::stream() {
       }
     }
     device_.steerPitch(running_ ? load(StreamMemory::kPitchPpm) : 0);
-    error = wait(sleepNs_, waitForRoom_);
+    error = wait(sleepNs_, waitForRoom_, core_.sourceFd);
     if (core_.stopping()) return 0;
+    if (sourceReady()) core_.carry();
   }
 }
 

@@ -1,6 +1,5 @@
 #include "PlayoutFastPath.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include "../views.h"
 #include "Stream.h"
 #include "clock.h"
-#include "startThread.h"
 
 namespace kvm_audio {
 
@@ -28,13 +26,6 @@ constexpr int kPacketFramesMax = 2880;
 constexpr int kResampledFramesMore = 32;
 constexpr std::size_t kReceiveBytes = 4 * (kPacketHeaderBytesMax + kPayloadBytesMax);
 
-epoll_event readable(int fd) {
-  epoll_event event = {};
-  event.events = EPOLLIN;
-  event.data.fd = fd;
-  return event;
-}
-
 double nowUs() { return static_cast<double>(monotonicNs()) / 1000.0; }
 
 }  // namespace
@@ -45,7 +36,6 @@ Napi::Function PlayoutFastPath::define(Napi::Env env) {
                          InstanceMethod<&PlayoutFastPath::engageWith>("engage"),
                          InstanceMethod<&PlayoutFastPath::disengageTo>("disengage"),
                          InstanceMethod<&PlayoutFastPath::rest>("rest"),
-                         InstanceMethod<&PlayoutFastPath::close>("close"),
                      });
 }
 
@@ -63,57 +53,15 @@ PlayoutFastPath::PlayoutFastPath(const Napi::CallbackInfo& info)
   const bool roomy = doubleView(info[1]).length >= static_cast<size_t>(kRowsMax) * kValues &&
                      historyEndMax_ >= historyFrames_ + kPacketFramesMax &&
                      core_->options.slotFramesMax >= kPacketFramesMax;
-  const int error = roomy ? startThread() : EINVAL;
-  if (error == 0) return;
-  Napi::Error::New(info.Env(), uv_strerror(-error)).ThrowAsJavaScriptException();
+  if (roomy) return;
+  Napi::Error::New(info.Env(), "the rows, or the history, find no room")
+      .ThrowAsJavaScriptException();
 }
 
-PlayoutFastPath::~PlayoutFastPath() { stopThread(); }
-
-int PlayoutFastPath::startThread() {
-  epoll_ = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_ < 0) return errno;
-  if (!toThread_.valid()) return EMFILE;
-  epoll_event event = readable(toThread_.fd());
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, toThread_.fd(), &event) != 0) return errno;
-  const int error = kvm_audio::startThread(&thread_, "playout-path", body, this);
-  running_ = error == 0;
-  return error;
-}
-
-void PlayoutFastPath::stopThread() {
+PlayoutFastPath::~PlayoutFastPath() {
   disengage();
-  if (running_) {
-    stop_ = true;
-    toThread_.signal();
-    pthread_join(thread_, nullptr);
-    running_ = false;
-  }
-  if (epoll_ >= 0) ::close(epoll_);
-  epoll_ = -1;
   closeSocket();
 }
-
-void* PlayoutFastPath::body(void* self) {
-  static_cast<PlayoutFastPath*>(self)->run();
-  return nullptr;
-}
-
-void PlayoutFastPath::run() {
-  while (!stop_) {
-    epoll_event event;
-    if (epoll_wait(epoll_, &event, 1, -1) < 1) continue;
-    const std::lock_guard<std::mutex> guard(core_->fastPathLock);
-    if (engaged_) carry(event.events);
-  }
-}
-
-void PlayoutFastPath::onEngaged() {
-  epoll_event event = readable(socket_);
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event);
-}
-
-void PlayoutFastPath::onDisengaged() { epoll_ctl(epoll_, EPOLL_CTL_DEL, socket_, nullptr); }
 
 Napi::Value PlayoutFastPath::engageWith(const Napi::CallbackInfo& info) {
   closeSocket();
@@ -129,6 +77,9 @@ Napi::Value PlayoutFastPath::engageWith(const Napi::CallbackInfo& info) {
   index_ = static_cast<int32_t>(state_[kRingIndex]);
   start_ = end_ = 0;
   engage();
+  // From the next round on the thread looks at the socket too.
+  core_->sourceFd = socket_;
+  core_->kick();
   return info.Env().Undefined();
 }
 
@@ -151,22 +102,24 @@ Napi::Value PlayoutFastPath::rest(const Napi::CallbackInfo& info) {
   return bytes;
 }
 
-Napi::Value PlayoutFastPath::close(const Napi::CallbackInfo& info) {
-  stopThread();
-  return info.Env().Undefined();
-}
-
 void PlayoutFastPath::closeSocket() {
+  core_->sourceFd = -1;
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
 }
 
-// An error, or the end, is read by JavaScript.
-void PlayoutFastPath::carry(uint32_t events) {
-  if ((events & EPOLLERR) != 0) return handOver();
+bool PlayoutFastPath::carry() {
+  if (carryPackets()) return true;
+  core_->sourceFd = -1;
+  handOver();
+  return false;
+}
+
+// What the socket has but packets, its end or an error, is JavaScript's to read.
+bool PlayoutFastPath::carryPackets() {
   const ssize_t got = recv(socket_, bytes_.data() + end_, bytes_.size() - end_, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return handOver();
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+  if (got <= 0) return false;
   end_ += static_cast<std::size_t>(got);
   for (;;) {
     WirePacket packet;
@@ -174,12 +127,13 @@ void PlayoutFastPath::carry(uint32_t events) {
     const WireRead read =
         readPacket(bytes_.data() + start_, end_ - start_, packet, messageBytes);
     if (read == WireRead::kIncomplete) break;
-    if (read == WireRead::kOther || !play(packet)) return handOver();
+    if (read == WireRead::kOther || !play(packet)) return false;
     start_ += messageBytes;
   }
   std::memmove(bytes_.data(), bytes_.data() + start_, end_ - start_);
   end_ -= start_;
   start_ = 0;
+  return true;
 }
 
 bool PlayoutFastPath::play(const WirePacket& packet) {
@@ -279,8 +233,8 @@ void PlayoutFastPath::commit(int frames) {
   state_[kRingCommitted] += frames;
   index_ = memory.next(index_);
   memory.word(Memory::kEndOfStream) = 0;
+  // On the thread that takes it from there.
   memory.word(Memory::kJsIndex) = index_;
-  if (memory.word(Memory::kKick).exchange(1) == 0) core_->toThread.signal();
 }
 
 void PlayoutFastPath::remember(const int16_t* pcm, int frames) {

@@ -1,22 +1,18 @@
 #pragma once
 
 #include <napi.h>
-#include <pthread.h>
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
 #include "../roles.h"
-#include "EventFd.h"
 #include "FastPath.h"
 #include "Resampler.h"
 #include "wirePacket.h"
 
 namespace kvm_audio {
 
-// Playback: socket → packet → decoder, and the resampler where it is in the way → ring, on a thread
-// of its own:
+// Playback: socket → packet → decoder, and the resampler where it is in the way → ring:
 //   new PlayoutFastPath(stream, rows: Float64Array, history: Int16Array, historyFrames)
 // `history` holds what was given out last, for splices: its newest `historyFrames` before an end
 // that moves; where no packet would find room behind it they go back to the start.
@@ -75,8 +71,6 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   Napi::Value disengageTo(const Napi::CallbackInfo& info);
   // Bytes that were read and are JavaScript's, after disengage().
   Napi::Value rest(const Napi::CallbackInfo& info);
-  // Waits for the thread, which never sleeps but for a packet. Idempotent.
-  Napi::Value close(const Napi::CallbackInfo& info);
 
   struct Look {
     double queuedFrames;
@@ -84,14 +78,8 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
     int64_t statistics[StreamMemory::kPlayoutStatisticCount];
   };
 
-  void onEngaged() override;
-  void onDisengaged() override;
-
-  int startThread();
-  void stopThread();
-  static void* body(void* self);
-  void run();
-  void carry(uint32_t events);
+  bool carry() override;
+  bool carryPackets();
   bool play(const WirePacket& packet);
   bool look(double nowUs, Look& look) const;
   bool isPlain(const WirePacket& packet, int frames, double nowUs, const Look& look) const;
@@ -101,12 +89,6 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   void commit(int frames);
   void remember(const int16_t* pcm, int frames);
   void closeSocket();
-
-  EventFd toThread_;
-  int epoll_ = -1;
-  pthread_t thread_ = {};
-  bool running_ = false;
-  std::atomic<bool> stop_{false};
 
   Napi::Reference<Napi::Value> rowsReference_;
   Napi::Reference<Napi::Value> historyReference_;

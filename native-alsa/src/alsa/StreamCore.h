@@ -10,11 +10,11 @@
 
 namespace kvm_audio {
 
-// Carries filled slots on the device thread: see CaptureFastPath.
-class SlotCarrier {
+// Carries frames on the device thread: see FastPath.
+class Carrier {
  public:
-  virtual ~SlotCarrier() = default;
-  // False where a slot is left for JavaScript.
+  virtual ~Carrier() = default;
+  // False where something is left for JavaScript.
   virtual bool carry() = 0;
 };
 
@@ -32,11 +32,15 @@ struct StreamCore {
   void tell(Event event) {
     if (events.fetch_or(event, std::memory_order_acq_rel) == 0) toJs.signal();
   }
-  // Device thread, at a slot that was filled. False where JavaScript is to be woken for it.
+  // Device thread: there may be something to carry. False where JavaScript is to be woken for it.
   bool carry() {
     // Who holds the lock is JavaScript, which takes the stream or gives it.
-    const std::unique_lock<std::mutex> lock(fastPathLock, std::try_to_lock);
+    const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
     return lock.owns_lock() && carrier != nullptr && carrier->carry();
+  }
+  // JavaScript: has the device thread look at what is new for it.
+  void kick() {
+    if (memory.word(StreamMemory::kKick).exchange(1) == 0) toThread.signal();
   }
   bool stopping() const { return stop.load(std::memory_order_acquire); }
 
@@ -48,9 +52,10 @@ struct StreamCore {
   std::atomic<bool> stop{false};
   Negotiated negotiated;
   Failure failure;
-  // Who has the stream: JavaScript, or a fast path. What a fast path does is done under it.
-  std::mutex fastPathLock;
-  SlotCarrier* carrier = nullptr;  // capture: under the lock
+  // What carries is touched under the lock alone; nullptr: JavaScript has the stream.
+  std::mutex carrierLock;
+  Carrier* carrier = nullptr;
+  std::atomic<int> sourceFd{-1};  // playback: readable where there may be something to carry
 };
 
 }  // namespace kvm_audio

@@ -6,7 +6,7 @@ import { historyFrames } from './Splicer.js';
 
 /**
  * The fast path of an open card: while its stream is steady, packets go from the source's socket
- * to the ring on a thread of their own. It is lent the source and the player, and gives both back
+ * to the ring on the card's own thread. It is lent the source and the player, and gives both back
  * as if every packet had come to the player.
  */
 export class FastPlayout {
@@ -35,9 +35,10 @@ export class FastPlayout {
   }
 
   /** Does nothing where the stream is not steady: it is for the player then. */
-  lend(source: Connection): void {
-    const steady = this.#player.steady;
-    if (!steady || this.#source || this.#isToRead) return;
+  lend(source: Connection, nowUs: number): void {
+    if (this.#source || this.#isToRead) return;
+    const steady = this.#player.steady(nowUs);
+    if (!steady) return;
     const fd = source.lend();
     if (fd === undefined) return;
     if (this.#path.engage({ ...steady, fd })) {

@@ -229,7 +229,7 @@ export class OutputPipeline implements Pipeline {
   }
 
   #lend(): void {
-    if (this.#source && !this.#held) this.#fast?.lend(this.#source);
+    if (this.#source && !this.#held) this.#fast?.lend(this.#source, monotonicUs());
   }
 
   #onPacket(packet: ReceivedPacket): void {

@@ -111,7 +111,8 @@ export class Player {
    * What a fast path needs to play what comes next; undefined where that is more than to decode it,
    * or where this player's parts cannot be lent.
    */
-  get steady(): SteadyPlayout | undefined {
+  steady(nowUs: number): SteadyPlayout | undefined {
+    this.#look(nowUs);
     const next = this.#jitter.plainNext;
     const decoder = this.#decoder.role;
     const resampler = this.#writer.isResampling ? this.#resampler.role : undefined;
