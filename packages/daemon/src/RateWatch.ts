@@ -25,7 +25,7 @@ const usualRates = [
 ] as const;
 
 /** Where a card stands: in frames of 48 kHz, as it is believed to run. */
-type Stamp = {
+export type CardStamp = {
   readonly timeUs: number;
   readonly positionFrames: number;
   readonly discontinuity: boolean;
@@ -54,7 +54,7 @@ export class RateWatch {
   }
 
   /** @returns the rate at which the card runs in truth, once it is believed. */
-  onFrame(stamp: Stamp): number | undefined {
+  onFrame(stamp: CardStamp): number | undefined {
     if (stamp.discontinuity || !this.#anchored) {
       this.#anchor(stamp);
       return undefined;
@@ -69,7 +69,7 @@ export class RateWatch {
     return this.#believed(stamp.timeUs);
   }
 
-  #anchor({ timeUs, positionFrames }: Stamp): void {
+  #anchor({ timeUs, positionFrames }: CardStamp): void {
     this.#anchored = true;
     this.#fromUs = timeUs;
     this.#fromFrames = positionFrames;

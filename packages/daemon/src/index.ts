@@ -1,4 +1,5 @@
 export * from './access.js';
+export { CardRate } from './CardRate.js';
 export * from './ClientFigures.js';
 export * from './ClientListener.js';
 export * from './cardReport.js';
@@ -10,9 +11,9 @@ export * from './Linger.js';
 export * from './LogRecord.js';
 export * from './pipelineChannel.js';
 export * from './prepareRuntimeFolder.js';
-export { RateWatch } from './RateWatch.js';
 export * from './runPipeline.js';
 export * from './SocketStream.js';
+export { StreamHold } from './StreamHold.js';
 export * from './standstill.js';
 export * from './unmapUnusedLater.js';
 export * from './version.js';

@@ -1,14 +1,6 @@
+import { BufferPool, type CodecBackend, chooseBackend, type PacketSlot } from '@kvm-audio/audio';
 import {
-  BufferPool,
-  type CodecBackend,
-  chooseBackend,
-  type EffectiveFormat,
-  effectiveFormat,
-  isDtx,
-  type PacketSlot,
-  toStreamFormat,
-} from '@kvm-audio/audio';
-import {
+  CardRate,
   ClientFigures,
   ClientListener,
   callMs,
@@ -19,8 +11,8 @@ import {
   listenFd,
   type Pipeline,
   type PipelineContext,
-  RateWatch,
   refuseClient,
+  StreamHold,
   standstillMsMax,
   standstillReason,
   version,
@@ -41,14 +33,12 @@ import {
   limits,
   mediaRate,
   noDrops,
+  noPlayout,
   type PipelineReport,
   type PipelineTuning,
   ProtocolError,
-  packetFlags,
   type QualityEntry,
   type QualityLevel,
-  qualityLevels,
-  type StreamFormat,
   type StreamState,
   sendQueuePacketsMax,
   type TuningChange,
@@ -56,24 +46,24 @@ import {
 } from '@kvm-audio/protocol';
 import { CaptureLatency } from './CaptureLatency.js';
 import { type CaptureShape, captureOptions } from './captureOptions.js';
+import { FastCapture } from './FastCapture.js';
 import { FrameEncoder } from './FrameEncoder.js';
+import { InputQuality } from './InputQuality.js';
+import { PacketNumbers } from './PacketNumbers.js';
 import { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
-/** What the fast path has carried is looked at so often, if nothing else is the reason before. */
-const lookMs = 1_250;
 
 /**
  * Captures, encodes and sends to everybody who listens: card → capture ring → encoder → packet
  * slot → one send per client. Pushed by the card. Knows the whole direction; its parts know their
  * neighbours.
  *
- * In a steady stream the capture's fast path does that on a thread of its own, with the same ring,
- * encoder and sockets. Whatever touches one of these here does so between `#takeBack` and `#lend`.
+ * While the stream is steady its frames pass by all of this, on the card's fast path. Whoever
+ * touches the ring, the encoder or the clients otherwise does so in `#stream.hold`.
  */
 export class InputPipeline implements Pipeline {
   readonly #context: PipelineContext;
-  readonly #channels: 1 | 2;
   readonly #codec: CodecBackend;
   readonly #pool: BufferPool;
   readonly #listener: ClientListener;
@@ -83,21 +73,23 @@ export class InputPipeline implements Pipeline {
   readonly #figures = new ClientFigures();
   readonly #device: DeviceKeeper<PcmCapture, Negotiated>;
   readonly #linger: Linger;
-  readonly #rateWatch = new RateWatch();
+  readonly #cardRate: CardRate;
   readonly #latency = new CaptureLatency(monotonicUs() / 1000);
   readonly #drops = noDrops();
-  #format: EffectiveFormat;
+  readonly #quality: InputQuality;
   #encoder: FrameEncoder;
   /** Clients that said hello and are not gone. */
   #listeners = 0;
-  #seq = 0;
-  #mediaTime = 0;
+  readonly #numbers = new PacketNumbers();
+  #fast: FastCapture | undefined;
+  readonly #stream = new StreamHold(
+    () => this.#fast?.takeBack(),
+    () => this.#lend(),
+  );
   #discontinuity = false;
   #framesReceived = 0;
   #bytes = 0;
   #openedUs = 0;
-  /** The fast path's, while it is engaged. */
-  #lentPacket: PacketSlot | undefined;
   readonly #shape: CaptureShape;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
@@ -106,17 +98,21 @@ export class InputPipeline implements Pipeline {
     const { config, log, fatal } = context;
     const { input, codec } = config;
     this.#context = context;
-    this.#channels = input.channels === 1 ? 1 : 2;
-    this.#shape = { periodMs: input.periodMs, bufferMs: input.bufferMs, cardRate: undefined };
+    const channels = input.channels === 1 ? 1 : 2;
+    this.#shape = { periodMs: input.periodMs, bufferMs: input.bufferMs };
+    this.#cardRate = new CardRate(log, () => this.#device.reopen());
     this.#device = new DeviceKeeper(
       (events) => {
-        // A card that comes back may be another one.
-        if (this.#device.lostReason !== null) this.#shape.cardRate = undefined;
-        return new PcmCapture(captureOptions(config, this.#shape, this.#format.frameMs), events);
+        if (this.#device.lostReason !== null) this.#cardRate.forget();
+        const { frameMs } = this.#quality.effective;
+        return new PcmCapture(
+          captureOptions(config, { ...this.#shape, cardRate: this.#cardRate.measured, frameMs }),
+          events,
+        );
       },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
-        onWake: (device) => this.#onFrames(device),
+        onWake: (device) => this.#stream.hold(() => this.#onFrames(device)),
         onClosing: (device) => this.#onClosing(device),
       },
       {
@@ -130,8 +126,9 @@ export class InputPipeline implements Pipeline {
     this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
-    this.#format = this.#formatOf(input.quality);
-    this.#encoder = new FrameEncoder(this.#codec, this.#channels, this.#format, codec);
+    this.#quality = new InputQuality(input, channels);
+    this.#encoder = new FrameEncoder(this.#codec, channels, this.#quality.effective, codec);
+    this.#quality.lookaheadSamples = this.#encoder.lookaheadSamples;
     this.#pool = new BufferPool(
       {
         encoding: 1,
@@ -168,88 +165,33 @@ export class InputPipeline implements Pipeline {
 
   /** The card has filled slots: the way of a frame, top to bottom. */
   #onFrames(device: PcmCapture): void {
-    this.#takeBack(device);
     for (let slot = device.peek(); slot; slot = device.peek()) {
       this.#onFrame(slot);
-      const cardRate = this.#rateWatch.onFrame(slot);
+      this.#cardRate.onFrame(slot);
       device.release();
-      if (cardRate !== undefined) this.#followRate(cardRate);
     }
-    this.#lend(device);
   }
 
   /** A steady stream needs nothing of what is here, until something changes. */
-  #lend(device = this.#device.device): void {
-    const { frameMs } = this.#format;
+  #lend(): void {
     const encoder = this.#encoder.role;
-    const gates = this.#sinks.idleGates(frameMs);
-    if (!device || device !== this.#device.device || device.fastPath.engaged) return;
-    if (!encoder || !gates || this.#discontinuity) return;
-    const packet = this.#pool.packets.acquire();
-    if (!packet) return;
-    this.#lentPacket = packet;
-    device.fastPath.engage({
-      encoder,
-      gates,
-      packet: packet.bytes,
-      slotFrames: frameMs * framesPerMs,
-      seq: this.#seq,
-      mediaTime: this.#mediaTime,
-      tellRows: Math.ceil(lookMs / frameMs),
-    });
+    if (!encoder || this.#discontinuity) return;
+    this.#fast?.lend(encoder, this.#quality.effective.frameMs, () => this.#pool.packets.acquire());
   }
 
-  /** What the fast path did is as if it had been done here. */
-  #takeBack(device = this.#device.device): void {
-    const packet = this.#lentPacket;
-    if (!device || !packet) return;
-    this.#lentPacket = undefined;
-    const { frames, unsentFrom } = device.fastPath.disengage();
-    let cardRate: number | undefined;
-    for (let index = 0; index < frames; index++) {
-      const carried = device.fastPath.frame(index);
-      this.#noteCarried(packet, carried);
-      cardRate = this.#rateWatch.onFrame({ ...carried, discontinuity: false }) ?? cardRate;
-    }
-    if (unsentFrom < 0) this.#sinks.noteSent(frames);
-    else {
-      packet.seal();
-      this.#sinks.noteSent(frames, { packet, had: unsentFrom });
-    }
-    packet.release();
-    if (cardRate !== undefined) this.#followRate(cardRate);
-  }
-
-  /** `packet` becomes what that of the carried frame was. */
-  #noteCarried(packet: PacketSlot, carried: CarriedFrame): void {
-    const { timeUs, payloadBytes, startUs, encodedUs, sentUs } = carried;
-    const frames = this.#format.frameMs * framesPerMs;
-    packet.seq = this.#seq;
-    packet.mediaTime = this.#mediaTime;
-    packet.captureTimeUs = Math.round(timeUs);
-    packet.frames = frames;
-    packet.flags = isDtx(payloadBytes) ? packetFlags.dtx : 0;
-    packet.setPayload(payloadBytes);
+  #onCarried(frame: CarriedFrame, frames: number): void {
+    const { timeUs, startUs, encodedUs, sentUs, payloadBytes, positionFrames } = frame;
     this.#framesReceived += 1;
-    this.#mediaTime += frames;
-    this.#seq = (this.#seq + 1) >>> 0;
     this.#bytes += payloadBytes;
     this.#latency.add(timeUs, frames, startUs, encodedUs, sentUs);
-    this.#latency.addCard(carried.lateUs, encodedUs / 1000);
-  }
-
-  /** The card is closed: no slot follows. */
-  #followRate(cardRate: number): void {
-    this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
-    this.#shape.cardRate = cardRate;
-    this.#device.reopen();
+    this.#latency.addCard(frame.lateUs, encodedUs / 1000);
+    this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: false });
   }
 
   #onFrame(frame: CaptureSlot): void {
     this.#framesReceived += 1;
     this.#discontinuity ||= frame.discontinuity;
-    const mediaTime = this.#mediaTime;
-    this.#mediaTime += frame.frames;
+    const mediaTime = this.#numbers.pass(frame.frames);
     const packet = this.#pool.packets.acquire();
     if (!packet) {
       this.#drops.pool_empty += 1;
@@ -261,15 +203,9 @@ export class InputPipeline implements Pipeline {
       return;
     }
     const encodedUs = monotonicUs();
-    packet.seq = this.#seq;
-    packet.mediaTime = mediaTime;
-    packet.captureTimeUs = Math.round(frame.timeUs);
-    packet.frames = frame.frames;
-    packet.flags =
-      (this.#discontinuity ? packetFlags.discontinuity : 0) |
-      (isDtx(packet.payloadBytes) ? packetFlags.dtx : 0);
+    const { timeUs, frames } = frame;
+    this.#numbers.stamp(packet, mediaTime, { timeUs, frames, discontinuity: this.#discontinuity });
     packet.seal();
-    this.#seq = (this.#seq + 1) >>> 0;
     this.#discontinuity = false;
     this.#bytes += packet.payloadBytes;
     this.#sinks.send(packet);
@@ -296,20 +232,18 @@ export class InputPipeline implements Pipeline {
     this.#listeners += 1;
     this.#linger.hold();
     this.#device.start();
-    const told = this.#format;
+    const told = this.#quality.effective;
     // The reply to hello is written before the first packet: both are queued in this order.
     setImmediate(() => {
       if (connection.closed) return;
-      this.#takeBack();
-      this.#sinks.add(connection);
-      this.#lend();
-      if (this.#format !== told) {
-        connection.notify('format.changed', this.#streamFormat(this.#format));
+      this.#stream.hold(() => this.#sinks.add(connection));
+      if (this.#quality.effective !== told) {
+        connection.notify('format.changed', this.#quality.format);
       }
     });
     log.info({ client: hello.client }, 'listener connected');
     return {
-      reply: welcome({ name: 'kvm-audio input', version }, this.#streamFormat(this.#format)),
+      reply: welcome({ name: 'kvm-audio input', version }, this.#quality.format),
       handlers: {
         onRequest: (method) => {
           throw new ProtocolError('UNKNOWN_METHOD', `there is no method ${method}`);
@@ -324,9 +258,7 @@ export class InputPipeline implements Pipeline {
   }
 
   #onSinkGone(connection: Connection, client: string, error: ProtocolError | undefined): void {
-    this.#takeBack();
-    this.#sinks.remove(connection);
-    this.#lend();
+    this.#stream.hold(() => this.#sinks.remove(connection));
     this.#figures.forget(connection);
     const why = error && { code: error.code, reason: error.message };
     this.#context.log.info({ client, ...why }, 'listener gone');
@@ -352,66 +284,51 @@ export class InputPipeline implements Pipeline {
     this.#openedUs = monotonicUs();
     this.#letGo();
     this.#discontinuity = true;
-    this.#rateWatch.onOpened(this.#shape.cardRate ?? negotiated.rate);
-    device.setSlotFrames(this.#format.frameMs * framesPerMs);
+    this.#cardRate.onOpened(negotiated.rate);
+    device.setSlotFrames(this.#quality.effective.frameMs * framesPerMs);
+    this.#fast = new FastCapture(device, this.#sinks, this.#numbers, (frame, frames) =>
+      this.#onCarried(frame, frames),
+    );
     this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
   }
 
   #onClosing(device: PcmCapture): void {
-    this.#takeBack(device);
+    this.#fast?.takeBack();
+    this.#fast = undefined;
     const { ringFullSlots, xruns } = device.counters();
     this.#drops.capture_ring_full += ringFullSlots;
     this.#xrunsBefore += xruns;
   }
 
-  #formatOf(level: QualityLevel): EffectiveFormat {
-    const { profile, frameMs, application } = this.#context.config.input;
-    return effectiveFormat({
-      direction: 'input',
-      profile,
-      level,
-      frameMs,
-      application,
-      deviceChannels: this.#channels,
-    });
-  }
-
-  #streamFormat(format: EffectiveFormat): StreamFormat {
-    return toStreamFormat(format, this.#encoder.lookaheadSamples);
-  }
-
   listQuality(): QualityEntry[] {
-    return qualityLevels.map((level) => this.#entry(level));
+    return this.#quality.list();
   }
 
   quality(): QualityEntry {
-    return this.#entry(this.#format.level);
+    return this.#quality.entry;
   }
 
   setQuality(level: QualityLevel): QualityEntry {
-    // From here on frame by frame, until the encoder has settled.
-    this.#takeBack();
-    this.#format = this.#formatOf(level);
-    this.#encoder.setFormat(this.#format);
-    this.#device.device?.setSlotFrames(this.#format.frameMs * framesPerMs);
+    this.#stream.hold(() => {
+      const format = this.#quality.setLevel(level);
+      this.#encoder.setFormat(format);
+      this.#device.device?.setSlotFrames(format.frameMs * framesPerMs);
+    });
     const entry = this.quality();
     this.#sinks.notify('format.changed', entry.format);
     return entry;
   }
 
   setBuffer(frames: number): void {
-    this.#takeBack();
-    this.#sinks.resize(frames);
-    this.#lend();
-  }
-
-  #entry(level: QualityLevel): QualityEntry {
-    return { direction: 'input', level, format: this.#streamFormat(this.#formatOf(level)) };
+    this.#stream.hold(() => this.#sinks.resize(frames));
   }
 
   /** A change of the device's shape opens it anew: the stream has a gap, and says so. */
-  tune({ complexity, periodMs, bufferMs }: TuningChange): PipelineTuning {
-    this.#takeBack();
+  tune(change: TuningChange): PipelineTuning {
+    return this.#stream.hold(() => this.#tune(change));
+  }
+
+  #tune({ complexity, periodMs, bufferMs }: TuningChange): PipelineTuning {
     if (complexity !== undefined) this.#encoder.limitComplexity(complexity);
     if (periodMs !== undefined || bufferMs !== undefined) {
       const shape = this.#shape;
@@ -419,7 +336,6 @@ export class InputPipeline implements Pipeline {
       shape.bufferMs = Math.max(bufferMs ?? shape.bufferMs, 2 * shape.periodMs);
       this.#device.reopen();
     }
-    this.#lend();
     return this.#tuning(monotonicUs());
   }
 
@@ -439,9 +355,11 @@ export class InputPipeline implements Pipeline {
   }
 
   report(): PipelineReport {
-    this.#takeBack();
+    return this.#stream.hold(() => this.#report());
+  }
+
+  #report(): PipelineReport {
     this.#sinks.flush();
-    this.#lend();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     const nowUs = monotonicUs();
@@ -452,7 +370,7 @@ export class InputPipeline implements Pipeline {
       reason: hangs ?? this.#device.lostReason ?? standstillReason(state),
       device: this.#context.config.input.device,
       card: cardReport(this.#device.negotiated),
-      format: this.#streamFormat(this.#format),
+      format: this.#quality.format,
       clients: this.#sinks.size,
       framesReceived: this.#framesReceived,
       packetsSent: sent,
@@ -463,16 +381,8 @@ export class InputPipeline implements Pipeline {
         send_queue_full: dropped,
       },
       queueMs: this.#sinks.queueMs,
-      capacity: this.#sinks.capacity(this.#format.frameMs),
-      concealedMs: 0,
-      trimmedMs: 0,
-      insertedMs: 0,
-      driftPpm: null,
-      correctionPpm: 0,
-      correctedBy: null,
-      targetMs: null,
-      marginMs: null,
-      underruns: 0,
+      capacity: this.#sinks.capacity(this.#quality.effective.frameMs),
+      ...noPlayout,
       callMs: Math.round(callMs(device, nowUs)),
       xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),

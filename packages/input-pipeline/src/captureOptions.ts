@@ -11,15 +11,21 @@ const ringSlots = 16;
 export type CaptureShape = {
   periodMs: number;
   bufferMs: number;
-  /** Hz at which the card runs, where it was measured that it does not as it says. */
-  cardRate: number | undefined;
 };
 
 /** How the card is opened: a slot of its ring is one Opus frame. */
 export function captureOptions(
   { input }: Pick<Config, 'input'>,
-  { periodMs, bufferMs, cardRate }: CaptureShape,
-  frameMs: number,
+  {
+    periodMs,
+    bufferMs,
+    cardRate,
+    frameMs,
+  }: CaptureShape & {
+    /** See CardRate. */
+    cardRate: number | undefined;
+    frameMs: number;
+  },
 ): ConstructorParameters<typeof PcmCapture>[0] {
   return {
     device: input.device,

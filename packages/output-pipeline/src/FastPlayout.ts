@@ -24,7 +24,7 @@ export class FastPlayout {
     player: Player,
     onCarried: (packet: ReceivedPacket, carried: CarriedPacket) => void,
   ) {
-    this.#path = device.makeFastPath(player.line, historyFrames);
+    this.#path = device.makeFastPath(player.played.line, historyFrames);
     this.#player = player;
     this.#onCarried = onCarried;
   }
@@ -56,7 +56,7 @@ export class FastPlayout {
     this.#source = undefined;
     const packets = this.#path.disengage();
     for (let index = 0; index < packets; index++) this.#tell(this.#path.packet(index));
-    this.#player.lineEnd = this.#path.historyEnd;
+    this.#player.played.end = this.#path.historyEnd;
     this.#isToRead = this.#path.handedOver;
     source.takeBack(this.#path.takeRest());
   }

@@ -7,6 +7,7 @@ import {
   type OpusDecoder,
 } from '@kvm-audio/audio';
 import {
+  CardRate,
   ClientFigures,
   ClientListener,
   callMs,
@@ -16,8 +17,8 @@ import {
   listenFd,
   type Pipeline,
   type PipelineContext,
-  RateWatch,
   refuseClient,
+  StreamHold,
   standstillMsMax,
   standstillReason,
   version,
@@ -37,24 +38,22 @@ import {
   type ConnectionHandlers,
   type Hello,
   mediaRate,
-  noDrops,
   type PipelineReport,
   type PipelineTuning,
   ProtocolError,
   type QualityEntry,
   type QualityLevel,
-  type QueueCapacity,
   type ReceivedPacket,
-  type SourceFeedback,
   type StreamState,
   type TuningChange,
   welcome,
 } from '@kvm-audio/protocol';
-import { ArrivalMeter } from './ArrivalMeter.js';
+import { Arrivals } from './Arrivals.js';
 import { FastPlayout } from './FastPlayout.js';
+import { JitterCapacity } from './JitterCapacity.js';
 import { OutputQuality } from './OutputQuality.js';
 import { Player } from './Player.js';
-import type { PlayerCounters } from './PlayerParts.js';
+import { noPlayerCounts } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
 import {
@@ -68,20 +67,13 @@ import {
 const framesPerMs = mediaRate / 1000;
 /** A packet that comes with so much above the low water is just in time. */
 const scarceMs = 2;
-/** Nothing that is sent as it comes was captured longer ago. */
-const captureAgeUsMax = 10_000_000;
-/** Without packets for so long the stream has ended, whatever its source says. */
-const dryMs = 1_000;
-
-/** Where the card stood when it was looked at. */
-type SeenPlayout = Pick<Playout, 'streaming' | 'playedFrames' | 'seenUs'>;
 
 /**
  * Receives Opus from one source at a time and plays it: socket → jitter buffer → decoder → PCM
  * ring → card. Knows the whole direction; its parts know their neighbours.
  *
  * While the stream is steady its packets pass by all of this, on the card's fast path. Whoever
- * touches the player, the device or the source otherwise does so in `#hold`.
+ * touches the player, the device or the source otherwise does so in `#stream.hold`.
  */
 export class OutputPipeline implements Pipeline {
   readonly #context: PipelineContext;
@@ -94,28 +86,20 @@ export class OutputPipeline implements Pipeline {
   readonly #target: PlayoutTarget;
   readonly #resampler: Resampler;
   readonly #latency = new PlayoutLatency(monotonicUs() / 1000);
-  readonly #counters: PlayerCounters = {
-    drops: noDrops(),
-    concealedFrames: 0,
-    trimmedFrames: 0,
-    insertedFrames: 0,
-  };
+  readonly #counters = noPlayerCounts();
   readonly #quality: OutputQuality;
   #player: Player | undefined;
   #fast: FastPlayout | undefined;
-  #held = false;
-  readonly #rateWatch = new RateWatch();
+  readonly #stream = new StreamHold(
+    () => this.#fast?.takeBack(),
+    () => this.#source && this.#fast?.lend(this.#source, monotonicUs()),
+  );
+  readonly #cardRate: CardRate;
   readonly #figures = new ClientFigures();
   #source: Connection | undefined;
-  #arrivals = new ArrivalMeter();
-  /** `late_packet` when the source was told last. */
-  #lateTold = 0;
-  #framesReceived = 0;
-  #bytes = 0;
-  #lastPacketUs = 0;
+  readonly #arrivals = new Arrivals();
   readonly #shape: PlaybackShape;
-  #sizeFrames: number | null = null;
-  #targetWins = 0;
+  readonly #capacity: JitterCapacity;
   /** Of the devices that were closed. */
   #underrunsBefore = 0;
   #xrunsBefore = 0;
@@ -126,7 +110,8 @@ export class OutputPipeline implements Pipeline {
     this.#context = context;
     const { targetMs: fixedMs, targetMsMax: mostMs, bufferMs, periodMs } = output;
     this.#target = new PlayoutTarget({ fixedMs, mostMs });
-    this.#shape = { bufferMs, periodMs, cardRate: undefined };
+    this.#shape = { bufferMs, periodMs };
+    this.#cardRate = new CardRate(log, () => this.#device.reopen());
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
       fd: listenFd,
@@ -137,6 +122,7 @@ export class OutputPipeline implements Pipeline {
       onHello: (hello, connection) => this.#onHello(hello, connection),
     });
     this.#jitter = new JitterBuffer(this.#pool.packets);
+    this.#capacity = new JitterCapacity(this.#jitter, this.#target);
     this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
@@ -149,13 +135,13 @@ export class OutputPipeline implements Pipeline {
     });
     this.#device = new DeviceKeeper(
       (events) => {
-        // A card that was lost may come back as another.
-        if (this.#device.lostReason !== null) this.#shape.cardRate = undefined;
-        return new PcmPlayback(playbackOptions(config, this.#shape, this.#target), events);
+        if (this.#device.lostReason !== null) this.#cardRate.forget();
+        const shape = { ...this.#shape, cardRate: this.#cardRate.measured };
+        return new PcmPlayback(playbackOptions(config, shape, this.#target), events);
       },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
-        onWake: () => this.#hold(() => this.#player?.onLowWater(monotonicUs())),
+        onWake: () => this.#stream.hold(() => this.#player?.onLowWater(monotonicUs())),
         onClosing: (device) => this.#onClosing(device),
       },
       {
@@ -186,10 +172,10 @@ export class OutputPipeline implements Pipeline {
     if (this.#source && !hello.takeover) {
       throw new ProtocolError('AUDIO_ALREADY_RUNNING', 'another source is connected');
     }
-    this.#hold(() => {
+    this.#stream.hold(() => {
       if (this.#source) this.#replaceSource(this.#source, hello.client);
       this.#source = connection;
-      this.#arrivals = new ArrivalMeter();
+      this.#arrivals.begin();
     });
     this.#context.log.info({ client: hello.client }, 'source connected');
     return {
@@ -215,87 +201,51 @@ export class OutputPipeline implements Pipeline {
     this.#player?.end(monotonicUs());
   }
 
-  /** Nothing of the stream is the fast path's meanwhile. */
-  #hold<T>(work: () => T): T {
-    if (this.#held) return work();
-    this.#held = true;
-    try {
-      this.#fast?.takeBack();
-      return work();
-    } finally {
-      this.#held = false;
-      this.#lend();
-    }
-  }
-
-  #lend(): void {
-    if (this.#source && !this.#held) this.#fast?.lend(this.#source, monotonicUs());
-  }
-
   #onPacket(packet: ReceivedPacket): void {
     const nowUs = monotonicUs();
-    this.#noteArrival(packet, nowUs);
+    this.#arrivals.note(packet, nowUs);
     this.#player?.onPacket(packet, nowUs);
-    const { device } = this.#device;
-    if (device) this.#watchRate(device.lastPlayout);
+    this.#watchRate(this.#device.device?.lastPlayout);
     this.#fast?.noteRead();
-    this.#lend();
+    this.#stream.release();
   }
 
   #onCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
-    this.#noteArrival(packet, carried.arrivalUs);
+    this.#arrivals.note(packet, carried.arrivalUs);
+    carried.captureTimeUs = packet.captureTimeUs;
     this.#player?.noteCarried(packet, carried);
     this.#watchRate({ ...carried, streaming: true });
   }
 
-  #noteArrival(packet: ReceivedPacket, nowUs: number): void {
-    this.#framesReceived += 1;
-    this.#bytes += packet.payloadBytes;
-    this.#lastPacketUs = nowUs;
-    const ageUs = nowUs - (packet.captureTimeUs ?? nowUs);
-    if (ageUs < 0 || ageUs > captureAgeUsMax) packet.captureTimeUs = undefined;
-    this.#arrivals.onPacket(packet, nowUs);
+  #watchRate(seen?: Pick<Playout, 'streaming' | 'playedFrames' | 'seenUs'>): void {
+    if (!seen) return;
+    const { seenUs: timeUs, playedFrames: positionFrames, streaming } = seen;
+    this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
   }
 
-  #watchRate({ streaming, playedFrames, seenUs }: SeenPlayout): void {
-    const cardRate = this.#rateWatch.onFrame({
-      timeUs: seenUs,
-      positionFrames: playedFrames,
-      discontinuity: !streaming,
-    });
-    if (cardRate === undefined) return;
-    this.#context.log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
-    this.#shape.cardRate = cardRate;
-    this.#device.reopen();
-  }
-
-  /** Once a second while it sends: for its bitrate and its FEC. */
+  /** Once a second while it sends. */
   #tellSource(nowUs: number): void {
     const { late_packet: late } = this.#counters.drops;
-    const feedback: SourceFeedback = {
-      ...this.#arrivals.take(late - this.#lateTold),
-      playoutDelayMs: this.#player?.queuedMs(nowUs) ?? 0,
-    };
-    this.#lateTold = late;
+    const feedback = this.#arrivals.feedback(late, this.#player?.queuedMs(nowUs) ?? 0);
     this.#source?.notify('source.feedback', feedback);
   }
 
   #onSourceGone(connection: Connection, error: ProtocolError | undefined): void {
     this.#figures.forget(connection);
     if (this.#source !== connection) return;
-    this.#hold(() => {
+    this.#stream.hold(() => {
       this.#source = undefined;
       this.#player?.end(monotonicUs());
     });
-    const why = error && { code: error.code, reason: error.message };
-    this.#context.log.info({ ...why }, 'source gone');
+    const why = error ? { code: error.code, reason: error.message } : {};
+    this.#context.log.info(why, 'source gone');
   }
 
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
     this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
     this.#target.setHeld(negotiated.heldFrames);
-    this.#rateWatch.onOpened(this.#shape.cardRate ?? negotiated.rate);
+    this.#cardRate.onOpened(negotiated.rate);
     this.#player = new Player(
       {
         sink: device,
@@ -320,7 +270,7 @@ export class OutputPipeline implements Pipeline {
 
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
   tune(change: TuningChange): PipelineTuning {
-    return this.#hold(() => this.#tune(change));
+    return this.#stream.hold(() => this.#tune(change));
   }
 
   #tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
@@ -339,7 +289,7 @@ export class OutputPipeline implements Pipeline {
   }
 
   skipBacklog(): number {
-    return this.#hold(() => this.#player?.skipBacklog(monotonicUs()) ?? 0) / framesPerMs;
+    return this.#stream.hold(() => this.#player?.skipBacklog(monotonicUs()) ?? 0) / framesPerMs;
   }
 
   #tuning(nowUs: number): PipelineTuning {
@@ -365,13 +315,9 @@ export class OutputPipeline implements Pipeline {
     this.#jitter.reset();
   }
 
-  #isStreaming(nowUs: number): boolean {
-    return nowUs - this.#lastPacketUs < dryMs * 1000;
-  }
-
   #state(nowUs: number): StreamState {
     if (!this.#device.device) return this.#device.lostReason === null ? 'starting' : 'no-device';
-    if (!this.#isStreaming(nowUs) || !this.#source) return 'idle';
+    if (!this.#arrivals.isStreaming(nowUs) || !this.#source) return 'idle';
     const standsStill = (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax;
     return standsStill ? 'host-idle' : 'running';
   }
@@ -392,12 +338,9 @@ export class OutputPipeline implements Pipeline {
   }
 
   setBuffer(frames: number): void {
-    const { goalFrames } = this.#target;
-    const { frameMs } = this.#quality.format;
-    this.#sizeFrames = frames;
-    if ((frames - 1) * frameMs * framesPerMs < goalFrames) this.#targetWins += 1;
-    this.#hold(() => {
-      this.#counters.drops.jitter_overflow += this.#jitter.resize(frames, this.#target);
+    const { drops } = this.#counters;
+    this.#stream.hold(() => {
+      drops.jitter_overflow += this.#capacity.set(frames, this.#quality.format.frameMs);
     });
   }
 
@@ -407,22 +350,13 @@ export class OutputPipeline implements Pipeline {
     return (ringFrames + this.#jitter.queuedFrames) / framesPerMs;
   }
 
-  #capacity(): QueueCapacity {
-    const packetFrames = this.#quality.format.frameMs * framesPerMs;
-    return {
-      frames: this.#sizeFrames,
-      ms: this.#jitter.capacityFrames(packetFrames) / framesPerMs,
-      targetWins: this.#targetWins,
-    };
-  }
-
   report(): PipelineReport {
-    return this.#hold(() => this.#report());
+    return this.#stream.hold(() => this.#report());
   }
 
   #report(): PipelineReport {
     const nowUs = monotonicUs();
-    const streaming = this.#isStreaming(nowUs);
+    const streaming = this.#arrivals.isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     if (streaming && this.#source) this.#tellSource(nowUs);
     const device = this.#device.device?.counters();
@@ -435,12 +369,12 @@ export class OutputPipeline implements Pipeline {
       card: cardReport(this.#device.negotiated),
       format: this.#quality.format,
       clients: this.#source ? 1 : 0,
-      framesReceived: this.#framesReceived,
+      framesReceived: this.#arrivals.framesReceived,
       packetsSent: 0,
-      bytes: this.#bytes,
+      bytes: this.#arrivals.bytes,
       drops: { ...this.#counters.drops },
       queueMs: this.#queueMs(nowUs),
-      capacity: this.#capacity(),
+      capacity: this.#capacity.report(this.#quality.format.frameMs),
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),

@@ -7,14 +7,14 @@ import {
 } from '@kvm-audio/audio';
 import type { CarriedPacket } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
+import { CardView, standstillUs } from './CardView.js';
 import { MarginKeeper } from './MarginKeeper.js';
 import { backlogFrames, scarceFrames } from './MarginWatch.js';
-import type { PcmSink, PcmSlot, Playout } from './PcmSink.js';
+import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts, SteadyPlayout } from './PlayerParts.js';
 import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
-import type { VariableResampler } from './RateMatcher.js';
-import { changeFramesMin, fadeFrames } from './Splicer.js';
+import { changeFramesMin, fadeFrames, type PlayedLine } from './Splicer.js';
 
 const framesPerMs = mediaRate / 1000;
 /** The longest Opus frame: the ring's slots hold no more, a longer packet is refused. */
@@ -23,8 +23,7 @@ const packetFramesMax = 60 * framesPerMs;
 const aheadFrames = 60 * framesPerMs;
 /** What comes so late is of another timeline: the jitter buffer follows it, or leaves it out. */
 const lateFramesMax = mediaRate;
-/** A card that has not moved for so long stands still: nothing waits for it. */
-const standstillUs = 300_000;
+
 /**
  * From packets to PCM, on the timeline of the jitter buffer. A packet that is next in order is
  * decoded when it arrives, so that one margin, the unplayed PCM, covers the jitter of the sender
@@ -38,36 +37,23 @@ export class Player {
   readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
   readonly #counters: PlayerCounters;
-  readonly #resampler: VariableResampler;
-  /** As seen at the last look, with what was committed since. */
-  #streaming = false;
-  #fillFrames = 0;
-  #ringFrames = 0;
-  #beyondFrames = 0;
-  #lookUs = 0;
-  #silenceSeen: number;
+  readonly #card: CardView;
   readonly #margin: MarginKeeper;
   readonly #writer: PlayoutWriter;
   /** Frames that are still to be added, negative: to be cut out. */
   #changeFrames = 0;
   /** What comes behind it is a copy, or a straggler: the margin is not for them. */
   #newestSeq: number | undefined;
-  /** Since when audio is given to the card: it has nothing to stand still for before. */
-  #givenSinceUs: number | undefined;
-  #standsStill = false;
-  /** Since it started; while all of it is unplayed, nothing was heard yet. */
-  #givenFrames = 0;
 
   constructor(parts: PlayerParts, options: PlayerOptions) {
     const { sink, decoder, resampler, jitter, latency, counters } = parts;
     this.#sink = sink;
     this.#decoder = decoder;
-    this.#resampler = resampler;
     this.#jitter = jitter;
     this.#latency = latency;
     this.#counters = counters;
     this.#options = options;
-    this.#silenceSeen = sink.playout(0).silenceFrames;
+    this.#card = new CardView(sink);
     this.#margin = new MarginKeeper(options.target);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
       counters.drops.playback_ring_full += 1;
@@ -97,7 +83,7 @@ export class Player {
       return;
     }
     this.#look(nowUs);
-    if (this.#isHeldUp()) {
+    if (this.#card.isHeldUp) {
       this.#counters.drops.card_standstill += 1;
       return;
     }
@@ -115,51 +101,38 @@ export class Player {
     this.#look(nowUs);
     const next = this.#jitter.plainNext;
     const decoder = this.#decoder.role;
-    const resampler = this.#writer.isResampling ? this.#resampler.role : undefined;
-    const moves = this.#changeFrames !== 0 || this.#margin.isStarting || !this.#writer.isSettled;
-    if (!next || !decoder || moves || !this.#streaming || this.#standsStill) return undefined;
-    if (this.#writer.isResampling && !resampler) return undefined;
+    const { streaming, standsStill, silenceFrames, lookUs } = this.#card;
+    const { isSettled, isResampling, resamplerRole: resampler } = this.#writer;
+    if (this.#changeFrames !== 0 || this.#margin.isStarting || !isSettled) return undefined;
+    if (!streaming || standsStill || (isResampling && !resampler)) return undefined;
+    if (!next || !decoder) return undefined;
     const { goalFrames, lowWaterFrames } = this.#options.target;
     return {
       decoder,
       resampler,
-      historyEnd: this.lineEnd,
+      historyEnd: this.played.end,
       nextSeq: next.seq,
       playTime: next.mediaTime,
       marginFramesMin: lowWaterFrames + scarceFrames,
       marginFramesMax: goalFrames + backlogFrames / 2,
-      silenceFrames: this.#silenceSeen,
+      silenceFrames,
       standstillUs,
-      tellAtUs: this.#margin.paceEndUs(next.frames, this.#lookUs),
+      tellAtUs: this.#margin.paceEndUs(next.frames, lookUs),
     };
   }
 
-  /** Where a fast path keeps what it gives out: see Splicer. */
-  get line(): Int16Array {
-    return this.#writer.line;
-  }
-
-  get lineEnd(): number {
-    return this.#writer.lineEnd;
-  }
-
-  set lineEnd(frames: number) {
-    this.#writer.lineEnd = frames;
+  /** Where a fast path keeps what it gives out. */
+  get played(): PlayedLine {
+    return this.#writer.played;
   }
 
   /** A fast path has played a packet, as `steady` asked for it. */
   noteCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
-    const { captureTimeUs } = packet;
-    const { arrivalUs, frames } = carried;
-    this.#fillFrames = carried.queuedFrames;
-    this.#ringFrames = carried.ringFrames;
-    this.#beyondFrames = carried.beyondFrames;
-    this.#lookUs = arrivalUs;
-    this.#watchMargin(packet, frames, arrivalUs);
-    this.#jitter.pass(packet, frames);
-    const durationMs = frames / framesPerMs;
-    this.#measure({ captureTimeUs, arrivalUs, durationMs }, 0, carried.startUs, carried.endUs);
-    this.#noteCommitted(carried.committedFrames);
+    this.#card.lookAs(carried);
+    this.#watchMargin(packet, carried.frames, carried.arrivalUs);
+    this.#jitter.pass(packet, carried.frames);
+    this.#measure(carried, 0, carried.startUs, carried.endUs);
+    this.#card.noteGiven(carried.committedFrames);
   }
 
   /** The margin that packets found lately, in milliseconds; undefined before the first. */
@@ -177,17 +150,17 @@ export class Player {
   /** Sound is later, or sooner, by what the goal changes. */
   setTarget(targetMs: number): void {
     const { target } = this.#options;
-    const before = target.goalFrames;
+    this.#changeFrames -= target.goalFrames;
     target.set(targetMs);
-    this.#changeFrames += target.goalFrames - before;
+    this.#changeFrames += target.goalFrames;
     this.#margin.restart();
   }
 
   /** What waits beyond the target is left out. @returns how much that is, in frames. */
   skipBacklog(nowUs: number): number {
     this.#look(nowUs);
-    const queuedFrames = this.#fillFrames + this.#jitter.queuedFrames;
-    const excess = Math.round(queuedFrames - this.#options.target.goalFrames);
+    const { goalFrames } = this.#options.target;
+    const excess = Math.round(this.#card.fillFrames + this.#jitter.queuedFrames - goalFrames);
     if (excess < changeFramesMin) return 0;
     this.#changeFrames = -excess;
     this.#margin.step();
@@ -206,7 +179,7 @@ export class Player {
       more = this.#playStep(this.#jitter.next(true), nowUs);
     }
     // Its last sample may be any: silence, or another source, comes behind it without a click.
-    const slot = this.#streaming && this.#writer.acquire();
+    const slot = this.#card.streaming && this.#writer.acquire();
     if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
     this.rest();
     this.#options.target.reset();
@@ -223,95 +196,64 @@ export class Player {
   rest(): void {
     this.#jitter.reset();
     this.#decoder.reset();
-    if (this.#standsStill) this.#sink.stop();
+    if (this.#card.standsStill) this.#sink.stop();
     this.#endGiven();
     this.#writer.forget();
     this.#forgetMargin();
     this.#margin.begin();
-    this.#givenFrames = 0;
-    this.#standsStill = false;
+    this.#card.noteRest();
   }
 
-  /** The card plays what it has, and then has nothing to stand still for. */
   #endGiven(): void {
     this.#sink.endOfStream();
-    this.#givenSinceUs = undefined;
+    this.#card.noteEnd();
   }
 
-  /** For how long the card has not moved although it was given audio, in milliseconds. */
+  /** See CardView. */
   standstillMs(nowUs: number): number {
-    return this.#standstillUs(this.#sink.playout(nowUs), nowUs) / 1000;
-  }
-
-  #standstillUs({ lastProgressUs }: Playout, nowUs: number): number {
-    if (this.#givenSinceUs === undefined) return 0;
-    return Math.max(0, nowUs - Math.max(lastProgressUs, this.#givenSinceUs));
+    return this.#card.standstillMs(nowUs);
   }
 
   /** Silence that the card's thread put in is time that has passed for the stream too. */
   #look(nowUs: number): void {
-    const stoodStill = this.#standsStill;
-    const playout = this.#sink.playout(nowUs);
-    const { silenceFrames } = playout;
-    this.#standsStill = this.#standstillUs(playout, nowUs) >= standstillUs;
-    this.#streaming = playout.streaming;
-    this.#fillFrames = playout.queuedFrames;
-    this.#ringFrames = playout.ringFrames;
-    this.#beyondFrames = playout.beyondFrames;
-    this.#lookUs = nowUs;
-    this.#jitter.skip(silenceFrames - this.#silenceSeen);
-    this.#silenceSeen = silenceFrames;
-    if (this.#standsStill === stoodStill) return;
-    if (stoodStill) this.#givenSinceUs = undefined;
-    this.#startAnew();
+    const stoodStill = this.#card.standsStill;
+    this.#jitter.skip(this.#card.look(nowUs));
+    if (this.#card.standsStill !== stoodStill) this.#startAnew();
   }
 
   /** Nobody hears what waited for a card that stood still: it begins with what comes next. */
   #startAnew(): void {
     this.#jitter.reset();
     this.#forgetMargin();
-    if (this.#standsStill) return;
+    if (this.#card.standsStill) return;
     this.#sink.stop();
     this.#writer.forget();
     this.#decoder.reset();
-    this.#streaming = false;
-    this.#fillFrames = 0;
-    this.#ringFrames = 0;
-    this.#givenFrames = 0;
-  }
-
-  /** A card that stands still keeps something to play: from that it is seen to move on. */
-  #isHeldUp(): boolean {
-    return this.#standsStill && (this.#streaming || this.#fillFrames > 0);
+    this.#card.noteStop();
   }
 
   #pump(nowUs: number): void {
     const { goalFrames, lowWaterFrames } = this.#options.target;
+    const card = this.#card;
     // What is to be cut out is cut from pieces that are decoded.
     const most = goalFrames + aheadFrames + Math.max(0, -this.#changeFrames);
-    while (this.#fillFrames <= most && this.#writer.acquire()) {
-      const urgent = this.#streaming && this.#fillFrames <= lowWaterFrames;
+    while (card.fillFrames <= most && this.#writer.acquire()) {
+      const urgent = card.streaming && card.fillFrames <= lowWaterFrames;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
   }
 
   #commit(slot: PcmSlot, nowUs: number): void {
     if (slot.frames === 0) return;
-    this.#givenSinceUs ??= nowUs;
-    this.#noteCommitted(this.#writer.commit(slot));
-  }
-
-  #noteCommitted(frames: number): void {
-    this.#fillFrames += frames;
-    this.#ringFrames += frames;
-    this.#givenFrames += frames;
+    this.#card.begin(nowUs);
+    this.#card.noteGiven(this.#writer.commit(slot));
   }
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'rest') this.#endGiven();
     if (step.action === 'wait' || step.action === 'rest') return false;
-    const joins = step.action === 'decode' && step.restart && this.#streaming;
+    const joins = step.action === 'decode' && step.restart && this.#card.streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
     const slot = this.#writer.acquire();
     if (!slot) {
@@ -356,15 +298,15 @@ export class Player {
 
   /** Adds or cuts what is to be added or cut, as far as this piece of audio goes. */
   #splice(slot: PcmSlot, nowUs: number): void {
-    this.#givenSinceUs ??= nowUs;
+    this.#card.begin(nowUs);
     const { added, committed } = this.#writer.splice(slot, this.#changeFrames);
-    this.#noteCommitted(committed);
+    this.#card.noteGiven(committed);
     this.#noteChange(added);
   }
 
   #noteChange(addedFrames: number): void {
-    if (addedFrames > 0) this.#counters.insertedFrames += addedFrames;
-    else this.#counters.trimmedFrames -= addedFrames;
+    this.#counters.insertedFrames += Math.max(0, addedFrames);
+    this.#counters.trimmedFrames += Math.max(0, -addedFrames);
     const left = this.#changeFrames - addedFrames;
     const enough = Math.abs(left) < changeFramesMin || left > 0 !== this.#changeFrames > 0;
     this.#changeFrames = enough ? 0 : left;
@@ -387,12 +329,11 @@ export class Player {
     this.#forgetMargin();
     target.rebase();
     this.#sink.setMargins({ guardFrames, lowWaterFrames, startSilenceFrames: goalFrames });
-    if (!this.#streaming) {
-      this.#streaming = true;
-      this.#fillFrames = goalFrames;
+    if (!this.#card.streaming) {
+      this.#card.noteStart(goalFrames);
       return;
     }
-    const missing = Math.round(goalFrames - this.#fillFrames);
+    const missing = Math.round(goalFrames - this.#card.fillFrames);
     const slot = missing > 0 ? this.#writer.acquire() : undefined;
     if (slot) this.#commitSilence(slot, Math.min(missing, packetFramesMax), nowUs);
   }
@@ -416,9 +357,10 @@ export class Player {
     if (playTime === undefined || lateFrames === undefined) return;
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
-    const marginFrames = this.#fillFrames + early;
+    const marginFrames = this.#card.fillFrames + early;
     if (marginFrames < -lateFramesMax) return;
-    if (this.#skipsUnheard(marginFrames) || !this.#streaming || this.#changeFrames !== 0) return;
+    if (this.#skipsUnheard(marginFrames)) return;
+    if (!this.#card.streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
     const { heldFrames } = this.#writer;
     const change = this.#margin.observe(marginFrames, lateFrames, heldFrames, nowUs);
@@ -430,8 +372,8 @@ export class Player {
   /** A backlog that came at once, and of which nothing was heard yet: the newest is played. */
   #skipsUnheard(marginFrames: number): boolean {
     if (marginFrames <= this.#options.target.goalFrames + backlogFrames) return false;
-    if (this.#fillFrames < this.#givenFrames) return false;
-    this.#counters.trimmedFrames += this.#givenFrames + this.#jitter.queuedFrames;
+    if (!this.#card.isUnheard) return false;
+    this.#counters.trimmedFrames += this.#card.givenFrames + this.#jitter.queuedFrames;
     this.#startAnew();
     return true;
   }
@@ -445,12 +387,12 @@ export class Player {
 
   #measure(packet: DecodedPacket, trimFrames: number, startUs: number, endUs: number): void {
     const { at } = this.#latency;
-    at.lookUs = this.#lookUs;
+    at.lookUs = this.#card.lookUs;
     at.startUs = startUs;
     at.endUs = endUs;
-    at.queuedFrames = this.#fillFrames;
-    at.ringFrames = this.#ringFrames;
-    at.beyondFrames = this.#beyondFrames;
+    at.queuedFrames = this.#card.fillFrames;
+    at.ringFrames = this.#card.ringFrames;
+    at.beyondFrames = this.#card.beyondFrames;
     at.trimFrames = trimFrames;
     at.lookaheadFrames = this.#options.lookaheadSamples + this.#writer.heldFrames;
     this.#latency.add(packet);

@@ -1,6 +1,6 @@
 import type { JitterBuffer, OpusDecoder } from '@kvm-audio/audio';
 import type { PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
-import type { DropCounts } from '@kvm-audio/protocol';
+import { type DropCounts, noDrops } from '@kvm-audio/protocol';
 import type { PcmSink } from './PcmSink.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
 import type { PlayoutTarget } from './PlayoutTarget.js';
@@ -14,6 +14,10 @@ export type PlayerCounters = {
   /** Frames that were added to get back to the target. */
   insertedFrames: number;
 };
+
+export function noPlayerCounts(): PlayerCounters {
+  return { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0, insertedFrames: 0 };
+}
 
 /** What the way of a packet goes through, and what it is counted in. */
 export type PlayerParts = {

@@ -1,7 +1,7 @@
 import { LatencyHistogram, type PacketSlot } from '@kvm-audio/audio';
 import { type LatencySummary, mediaRate, type StageLatencies } from '@kvm-audio/protocol';
 
-export type DecodedPacket = Pick<PacketSlot, 'captureTimeUs' | 'arrivalUs' | 'durationMs'>;
+export type DecodedPacket = Pick<PacketSlot, 'captureTimeUs' | 'arrivalUs' | 'frames'>;
 
 /** Where playing stood when a packet was decoded. Frames are those at `lookUs`. */
 export type DecodedAt = {
@@ -64,13 +64,13 @@ export class PlayoutLatency {
   }
 
   /** For each packet that was decoded. Allocates nothing. */
-  add({ captureTimeUs, arrivalUs, durationMs }: DecodedPacket): void {
+  add({ captureTimeUs, arrivalUs, frames }: DecodedPacket): void {
     const { at } = this;
     const { lookUs, startUs, endUs } = at;
     const nowMs = endUs / usPerMs;
     if ((captureTimeUs === undefined) !== (this.#from === 'arrival')) this.#changeFrom();
     if (captureTimeUs !== undefined) {
-      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - durationMs, nowMs);
+      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - frames / framesPerMs, nowMs);
     }
     const deviceFrames = at.queuedFrames - at.ringFrames + at.beyondFrames;
     this.#queue.add((startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs, nowMs);

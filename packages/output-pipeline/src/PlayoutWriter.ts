@@ -1,7 +1,7 @@
 import { correctionPpmMax } from './DriftController.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import { RateMatcher, type VariableResampler } from './RateMatcher.js';
-import { addedFramesMax, Splicer } from './Splicer.js';
+import { addedFramesMax, type PlayedLine, Splicer } from './Splicer.js';
 
 /**
  * The last steps before the ring: pieces made longer or shorter by a splice, and the pace of the
@@ -10,6 +10,7 @@ import { addedFramesMax, Splicer } from './Splicer.js';
  */
 export class PlayoutWriter {
   readonly #sink: PcmSink;
+  readonly #resampler: VariableResampler;
   readonly #splicer: Splicer;
   readonly #matcher: RateMatcher;
   readonly #framesMax: number;
@@ -33,6 +34,7 @@ export class PlayoutWriter {
     onRingFull: () => void,
   ) {
     this.#sink = sink;
+    this.#resampler = resampler;
     this.#onRingFull = onRingFull;
     this.#splicer = new Splicer(channels, framesMax);
     this.#matcher = new RateMatcher(resampler, channels, framesMax);
@@ -57,17 +59,14 @@ export class PlayoutWriter {
     return this.#matcher.isSettled;
   }
 
-  /** See Splicer. */
-  get line(): Int16Array {
-    return this.#splicer.line;
+  /** For who gives out in this object's place. */
+  get played(): PlayedLine {
+    return this.#splicer;
   }
 
-  get lineEnd(): number {
-    return this.#splicer.end;
-  }
-
-  set lineEnd(frames: number) {
-    this.#splicer.end = frames;
+  /** By this a fast path resamples; undefined where audio goes past the resampler, or none can. */
+  get resamplerRole(): object | undefined {
+    return this.#matcher.isOn ? this.#resampler.role : undefined;
   }
 
   /**

@@ -20,11 +20,18 @@ const travelFrames = 4 * historyFrames;
 const wantedFramesMax = historyFrames - searchFrames.longer;
 export const addedFramesMax = historyFrames;
 
+/** What was given out: `line[0, end)`, of which the newest `historyFrames` are kept. */
+export interface PlayedLine {
+  readonly line: Int16Array;
+  /** In frames; whoever gives out moves it. */
+  end: number;
+}
+
 /**
  * Makes audio longer by repeating what was just heard, or shorter by leaving some out, with a
  * cross-fade where the two sides are most alike. Keeps what was given out last; interleaved PCM.
  */
-export class Splicer {
+export class Splicer implements PlayedLine {
   readonly #channels: number;
   /** What was given out, up to #end, then what comes next. */
   readonly #line: Int16Array;
@@ -38,7 +45,6 @@ export class Splicer {
     this.#line = new Int16Array((historyFrames + travelFrames + framesMax) * channels);
   }
 
-  /** For who gives out in this object's place: the newest `historyFrames` before `end` are kept. */
   get line(): Int16Array {
     return this.#line;
   }

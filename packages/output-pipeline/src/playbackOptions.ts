@@ -15,8 +15,6 @@ export const guardFrames = 2 * framesPerMs;
 export type PlaybackShape = {
   bufferMs: number;
   periodMs: number;
-  /** Hz at which the card runs, where it was measured that it does not as it says. */
-  cardRate: number | undefined;
 };
 
 /** The greatest margin and the longest packet fit into the device. */
@@ -40,7 +38,10 @@ export function deviceTuning(
 /** How the card is opened: a slot of its ring holds what one packet decodes to. */
 export function playbackOptions(
   { output, realtime }: Pick<Config, 'output' | 'realtime'>,
-  shape: PlaybackShape,
+  shape: PlaybackShape & {
+    /** See CardRate. */
+    cardRate: number | undefined;
+  },
   target: PlayoutTarget,
 ): ConstructorParameters<typeof PcmPlayback>[0] {
   return {

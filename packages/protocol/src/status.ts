@@ -175,3 +175,16 @@ export type DaemonStatus = {
 export function noDrops(): DropCounts {
   return Object.fromEntries(dropPlaces.map((place) => [place, 0])) as DropCounts;
 }
+
+/** What a report says of playing where nothing is played. */
+export const noPlayout = Object.freeze({
+  concealedMs: 0,
+  trimmedMs: 0,
+  insertedMs: 0,
+  driftPpm: null,
+  correctionPpm: 0,
+  correctedBy: null,
+  targetMs: null,
+  marginMs: null,
+  underruns: 0,
+} satisfies Partial<PipelineReport>);

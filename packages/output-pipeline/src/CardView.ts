@@ -1,0 +1,142 @@
+import type { CarriedPacket } from '@kvm-audio/native-alsa/alsa';
+import type { PcmSink, Playout } from './PcmSink.js';
+
+/** A card that has not moved for so long stands still: nothing waits for it. */
+export const standstillUs = 300_000;
+
+/** Where a card stood at the last look, with what was given to it since. */
+export class CardView {
+  readonly #sink: PcmSink;
+  #streaming = false;
+  #fillFrames = 0;
+  #ringFrames = 0;
+  #beyondFrames = 0;
+  #lookUs = 0;
+  #silenceFrames: number;
+  /** Since when audio is given to it: it has nothing to stand still for before. */
+  #givenSinceUs: number | undefined;
+  #givenFrames = 0;
+  #standsStill = false;
+
+  constructor(sink: PcmSink) {
+    this.#sink = sink;
+    this.#silenceFrames = sink.playout(0).silenceFrames;
+  }
+
+  get streaming(): boolean {
+    return this.#streaming;
+  }
+
+  /** Unplayed in ring and device. */
+  get fillFrames(): number {
+    return this.#fillFrames;
+  }
+
+  /** Of these, what waits in the ring. */
+  get ringFrames(): number {
+    return this.#ringFrames;
+  }
+
+  /** What the card holds beyond its buffer. */
+  get beyondFrames(): number {
+    return this.#beyondFrames;
+  }
+
+  get lookUs(): number {
+    return this.#lookUs;
+  }
+
+  /** Silence that the card's thread has put in, since the opening. */
+  get silenceFrames(): number {
+    return this.#silenceFrames;
+  }
+
+  /** Given since the stream began. */
+  get givenFrames(): number {
+    return this.#givenFrames;
+  }
+
+  get standsStill(): boolean {
+    return this.#standsStill;
+  }
+
+  /** A card that stands still keeps something to play: from that it is seen to move on. */
+  get isHeldUp(): boolean {
+    return this.#standsStill && (this.#streaming || this.#fillFrames > 0);
+  }
+
+  /** Nothing that was given was heard yet. */
+  get isUnheard(): boolean {
+    return this.#fillFrames >= this.#givenFrames;
+  }
+
+  /** @returns the silence that the card's thread has put in since the last look. */
+  look(nowUs: number): number {
+    const playout = this.#sink.playout(nowUs);
+    const stoodStill = this.#standsStill;
+    this.#standsStill = this.#standstillUs(playout, nowUs) >= standstillUs;
+    if (stoodStill && !this.#standsStill) this.#givenSinceUs = undefined;
+    this.#streaming = playout.streaming;
+    this.#fillFrames = playout.queuedFrames;
+    this.#ringFrames = playout.ringFrames;
+    this.#beyondFrames = playout.beyondFrames;
+    this.#lookUs = nowUs;
+    const silenceFrames = playout.silenceFrames - this.#silenceFrames;
+    this.#silenceFrames = playout.silenceFrames;
+    return silenceFrames;
+  }
+
+  /** A fast path has looked, when a packet came. */
+  lookAs({ queuedFrames, ringFrames, beyondFrames, arrivalUs }: CarriedPacket): void {
+    this.#fillFrames = queuedFrames;
+    this.#ringFrames = ringFrames;
+    this.#beyondFrames = beyondFrames;
+    this.#lookUs = arrivalUs;
+  }
+
+  /** For how long it has not moved although it was given audio, in milliseconds. */
+  standstillMs(nowUs: number): number {
+    return this.#standstillUs(this.#sink.playout(nowUs), nowUs) / 1000;
+  }
+
+  #standstillUs({ lastProgressUs }: Playout, nowUs: number): number {
+    if (this.#givenSinceUs === undefined) return 0;
+    return Math.max(0, nowUs - Math.max(lastProgressUs, this.#givenSinceUs));
+  }
+
+  /** It is about to be given audio. */
+  begin(nowUs: number): void {
+    this.#givenSinceUs ??= nowUs;
+  }
+
+  noteGiven(frames: number): void {
+    this.#fillFrames += frames;
+    this.#ringFrames += frames;
+    this.#givenFrames += frames;
+  }
+
+  /** The first commit starts it, with so much silence. */
+  noteStart(silenceFrames: number): void {
+    this.#streaming = true;
+    this.#fillFrames = silenceFrames;
+  }
+
+  /** It was emptied. */
+  noteStop(): void {
+    this.#streaming = false;
+    this.#fillFrames = 0;
+    this.#ringFrames = 0;
+    this.#givenFrames = 0;
+  }
+
+  /** It plays what it has, and has nothing to stand still for then. */
+  noteEnd(): void {
+    this.#givenSinceUs = undefined;
+  }
+
+  /** Nothing comes any more. */
+  noteRest(): void {
+    this.#givenFrames = 0;
+    this.#standsStill = false;
+  }
+}
