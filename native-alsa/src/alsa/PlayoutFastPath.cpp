@@ -91,6 +91,7 @@ void PlayoutFastPath::stopThread() {
   }
   if (epoll_ >= 0) ::close(epoll_);
   epoll_ = -1;
+  toThread_.close();
   closeSocket();
 }
 
