@@ -132,7 +132,8 @@ export class PlayoutBench {
       marginFramesMin: 0,
       marginFramesMax: 48_000,
       silenceFrames: this.player.playback.counters().silenceFrames,
-      standstillUs: 60_000_000,
+      // A card that has just started has not been seen to move yet.
+      standstillUs: Number.MAX_SAFE_INTEGER,
       tellAtUs: Number.MAX_SAFE_INTEGER,
       ...changed,
     });
