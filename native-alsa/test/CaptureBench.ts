@@ -100,7 +100,9 @@ export class CaptureBench {
   readonly #slotFrames: number;
 
   private constructor(device: string, options: Partial<PcmOptions>, clients: Client[]) {
-    const all = { ...usual, device, slotFrames: 120, slotFramesMax: 2_880, ...options };
+    // A second of room: no machine stalls for so long.
+    const own = { slotFrames: 120, bufferFrames: 48_000 };
+    const all = { ...usual, device, ...own, ...options };
     this.clients = clients;
     this.#slotFrames = all.slotFrames;
     this.encoder = createNativeBackend().createEncoder('lowdelay', 2, encoderSettings);
@@ -142,6 +144,7 @@ export class CaptureBench {
 
   /** @returns what was carried, and the first client that has not had the last packet. */
   disengage(): { frames: HeardFrame[]; unsentFrom: number } {
+    if (!this.capture.fastPath.engaged) return { frames: [], unsentFrom: -1 };
     const { frames: count, unsentFrom } = this.capture.fastPath.disengage();
     const frames = Array.from({ length: count }, (_, i) => ({
       ...this.capture.fastPath.frame(i),

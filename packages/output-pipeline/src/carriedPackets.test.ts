@@ -175,7 +175,7 @@ class Bench {
 
   /** See PlayoutFastPath.cpp. */
   #isPlain(lent: SteadyPlayout, { seq, mediaTime, flags, payload }: AudioPacket): boolean {
-    const playout = this.card.playout(this.card.nowUs);
+    const playout = this.card.playout();
     return (
       playout.streaming &&
       playout.silenceFrames === lent.silenceFrames &&
@@ -192,9 +192,7 @@ class Bench {
 
   #carry(lent: SteadyPlayout, packet: AudioPacket): void {
     const { nowUs } = this.card;
-    const { queuedFrames, ringFrames, beyondFrames, playedFrames, seenUs } = {
-      ...this.card.playout(nowUs),
-    };
+    const { queuedFrames, ringFrames, beyondFrames } = this.card.playout();
     const slot = this.card.acquire()!;
     const frames = this.#decoder.decode(packet.payload, this.#piece);
     slot.offsetFrames = 0;
@@ -211,13 +209,13 @@ class Bench {
     lent.playTime += frames;
     this.carriedCount += 1;
     const { seq, mediaTime, captureTimeUs } = packet;
-    const times = { arrivalUs: nowUs, startUs: nowUs, endUs: nowUs, seenUs: seenUs ?? nowUs };
+    const times = { arrivalUs: nowUs, startUs: nowUs, endUs: nowUs, seenUs: nowUs };
     this.#log.push({
       packet,
       carried: {
         ...times,
         ...{ seq, mediaTime, captureTimeUs, payloadBytes: packet.payload.length, frames },
-        ...{ queuedFrames, ringFrames, beyondFrames, playedFrames, committedFrames },
+        ...{ queuedFrames, ringFrames, beyondFrames, playedFrames: 0, committedFrames },
       },
     });
   }
