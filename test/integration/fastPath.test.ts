@@ -7,6 +7,7 @@ import {
   socketPath,
   Talker,
 } from '@kvm-audio/client';
+import { Random } from '../helpers/random.js';
 import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
 import { waitFor } from '../helpers/waitFor.js';
 
@@ -225,5 +226,46 @@ describe('a steady stream', () => {
     }
     for (const each of directions) await isCarried(each, bridge);
     await countsAddUp(bridge);
+  });
+
+  it('goes through a storm of changes, and is carried again with all counts right', async () => {
+    const bridge = await start();
+    const before = await firstStatus();
+    const { inputCard, outputCard } = daemon;
+    const random = new Random(20);
+    const changes: (() => Promise<unknown>)[] = [
+      ...(['low', 'medium', 'high', 'ultra'] as const).flatMap((level) =>
+        directions.map((direction) => () => daemon.call('quality.set', { direction, level })),
+      ),
+      () => inputCard.control('xrun', 'capture'),
+      () => outputCard.control('xrun', 'playback'),
+      () => outputCard.control('host-idle', 'on'),
+      () => outputCard.control('host-idle', 'off'),
+      async () => {
+        const listener = connect();
+        await heard(listener, 1);
+        listener.close();
+      },
+    ];
+    for (let i = 0; i < 40; i++) {
+      await changes[Math.floor(random.next() * changes.length)]!();
+      await heard(bridge, Math.floor(random.next() * 12));
+    }
+    await outputCard.control('host-idle', 'off');
+    for (const direction of directions) {
+      await daemon.call('quality.set', { direction, level: 'medium' });
+      await isCarried(direction, bridge);
+    }
+    const settled = await daemon.status();
+    await isCarried('output', bridge);
+    const after = await daemon.status();
+    expect(residue.input(after.input.stream!).slice(0, 3)).toEqual(
+      residue.input(before.input.stream!).slice(0, 3),
+    );
+    // Packets that waited for a card that stood still are played by nobody, and no drop.
+    expect(new Set(residue.output(after.output.stream!)).size).toBe(1);
+    expect(residue.output(after.output.stream!)).toEqual(residue.output(settled.output.stream!));
+    expect(after.input.restarts + after.output.restarts).toBe(0);
+    expect(bridge.missed).toBeLessThanOrEqual(after.input.stream!.drops.send_queue_full);
   });
 });
