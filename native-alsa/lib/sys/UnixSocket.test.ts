@@ -253,3 +253,34 @@ describe('a closed Unix socket', () => {
     });
   });
 });
+
+describe('a Unix socket that is lent', () => {
+  test('goes on where it is told to', async () => {
+    const [ours, theirs] = socketPair();
+    const receive = Buffer.alloc(64);
+    const end = endOf(ours, receive);
+    const fd = end.socket.lend();
+    writeSync(theirs, 'abc');
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(end.received).toBe('');
+    closeSync(fd!);
+    end.socket.takeBack(5);
+    await until(() => receive.toString('latin1', 5, 8) === 'abc');
+    closeSync(theirs);
+  });
+
+  test('is lent once at a time, and not where nothing can come any more', async () => {
+    const [ours, theirs] = socketPair();
+    const end = endOf(ours);
+    const fd = end.socket.lend();
+    expect(fd).toBeGreaterThan(2);
+    expect(end.socket.lend()).toBeUndefined();
+    closeSync(fd!);
+    end.socket.takeBack(0);
+    closeSync(theirs);
+    await until(() => end.told.length === 1);
+    expect(end.socket.lend()).toBeUndefined();
+    end.socket.close();
+    expect(end.socket.lend()).toBeUndefined();
+  });
+});

@@ -72,9 +72,9 @@ export class UnixSocket {
     return fd < 0 ? undefined : fd;
   }
 
-  /** What comes is received here again. */
-  takeBack(): void {
-    if (!this.#closed) this.#socket.takeBack();
+  /** What comes is received here again. @param next where in `receive` it goes. */
+  takeBack(next: number): void {
+    if (!this.#closed) this.#socket.takeBack(next);
   }
 
   wantRoom(): void {

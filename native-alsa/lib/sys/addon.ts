@@ -6,7 +6,7 @@ export interface AddonSocket {
   sendPacket(bytes: Uint8Array, start: number, end: number): number;
   gate(): object;
   lend(): number;
-  takeBack(): void;
+  takeBack(next: number): void;
   wantRoom(): void;
   shutdown(): void;
   close(): void;

@@ -89,6 +89,7 @@ int DeviceLoop::wait(int64_t timeoutNs, bool wantDevice, int source) {
 void DeviceLoop::pause(int64_t ns) {
   const int64_t until = monotonicNs() + ns;
   for (int64_t left = ns; left > 0 && !core_.stopping(); left = until - monotonicNs()) {
+    core_.interrupt();
     wait(left, false);
   }
 }

@@ -110,9 +110,13 @@ void PlayoutFastPath::closeSocket() {
 
 bool PlayoutFastPath::carry() {
   if (carryPackets()) return true;
+  interrupt();
+  return false;
+}
+
+void PlayoutFastPath::interrupt() {
   core_->sourceFd = -1;
   handOver();
-  return false;
 }
 
 // What the socket has but packets, its end or an error, is JavaScript's to read.

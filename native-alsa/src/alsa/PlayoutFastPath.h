@@ -79,6 +79,7 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   };
 
   bool carry() override;
+  void interrupt() override;
   bool carryPackets();
   bool play(const WirePacket& packet);
   bool look(double nowUs, Look& look) const;

@@ -16,6 +16,8 @@ class Carrier {
   virtual ~Carrier() = default;
   // False where something is left for JavaScript.
   virtual bool carry() = 0;
+  // The device does not run: what comes is JavaScript's.
+  virtual void interrupt() {}
 };
 
 // Everything that the device thread touches. The thread, the binding and the ArrayBuffer's
@@ -37,6 +39,11 @@ struct StreamCore {
     // Who holds the lock is JavaScript, which takes the stream or gives it.
     const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
     return lock.owns_lock() && carrier != nullptr && carrier->carry();
+  }
+  // Device thread, while it does not look for what there is to carry.
+  void interrupt() {
+    const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
+    if (lock.owns_lock() && carrier != nullptr) carrier->interrupt();
   }
   // JavaScript: has the device thread look at what is new for it.
   void kick() {

@@ -110,15 +110,18 @@ Napi::Value UnixSocket::gate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value UnixSocket::lend(const Napi::CallbackInfo& info) {
-  const int lent = fd_ < 0 || !reading_ ? -1 : fcntl(fd_, F_DUPFD_CLOEXEC, 0);
-  if (lent < 0) return Napi::Number::New(info.Env(), fd_ < 0 ? -EBADF : -errno);
+  if (fd_ < 0 || !reading_ || lent_) return Napi::Number::New(info.Env(), -EBADF);
+  const int lent = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (lent < 0) return Napi::Number::New(info.Env(), -errno);
   lent_ = true;
   look();
   return Napi::Number::New(info.Env(), lent);
 }
 
 Napi::Value UnixSocket::takeBack(const Napi::CallbackInfo& info) {
+  const int32_t next = intOr(info[0], -1);
   lent_ = false;
+  if (next >= 0 && static_cast<size_t>(next) < capacity_) offset_ = static_cast<size_t>(next);
   look();
   return info.Env().Undefined();
 }

@@ -32,7 +32,7 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
   Napi::Value gate(const Napi::CallbackInfo& info);
   // () -> another descriptor of it, for a thread that reads from now on in our place, or -errno.
   Napi::Value lend(const Napi::CallbackInfo& info);
-  // Reads on, where that thread stopped.
+  // (next): reads on, where that thread stopped; the bytes go to `next` in `receive`.
   Napi::Value takeBack(const Napi::CallbackInfo& info);
   // Tells kWritable when the kernel has room.
   Napi::Value wantRoom(const Napi::CallbackInfo& info);

@@ -703,3 +703,94 @@ describe('a random trace', () => {
     },
   );
 });
+
+describe('what would go straight through', () => {
+  const received = (seq: number): ReturnType<typeof receivedPacket> =>
+    receivedPacket({
+      seq,
+      mediaTime: seq * frame,
+      captureTimeUs: undefined,
+      flags: 0,
+      payload: Uint8Array.of(seq & 0xff, 0xaa, 0xbb),
+    });
+
+  test('is the packet behind the one that was taken last', () => {
+    const bench = new Bench();
+    expect(bench.buffer.plainNext).toBeUndefined();
+    bench.insert(5);
+    expect(bench.buffer.plainNext).toBeUndefined();
+    bench.step();
+    expect(bench.buffer.plainNext).toEqual({ seq: 6, mediaTime: 6 * frame, frames: frame });
+  });
+
+  test('is nothing while a packet waits, where the source pauses, and after a reset', () => {
+    const bench = new Bench();
+    bench.insert(5);
+    bench.step();
+    bench.insert(7);
+    expect(bench.buffer.plainNext).toBeUndefined();
+    bench.insert(6, { flags: packetFlags.dtx });
+    bench.step();
+    bench.step();
+    expect(bench.buffer.plainNext).toEqual({ seq: 8, mediaTime: 8 * frame, frames: frame });
+    bench.insert(8, { payload: Uint8Array.of(0xf8, 0) });
+    bench.step();
+    expect(bench.buffer.plainNext).toBeUndefined();
+    bench.insert(9);
+    bench.step();
+    expect(bench.buffer.plainNext).toBeDefined();
+    bench.buffer.reset();
+    expect(bench.buffer.plainNext).toBeUndefined();
+  });
+
+  test('moves on with what was made up, and with the card’s own silence', () => {
+    const bench = new Bench();
+    bench.insert(5);
+    bench.step();
+    bench.step(true);
+    expect(bench.buffer.plainNext).toMatchObject({ seq: 6, mediaTime: 6 * frame + 5 * ms });
+    bench.buffer.skip(7);
+    expect(bench.buffer.plainNext).toMatchObject({ seq: 6, mediaTime: 6 * frame + 5 * ms + 7 });
+  });
+
+  test('wraps its number', () => {
+    const bench = new Bench();
+    bench.insert(0xffff_ffff, { mediaTime: 0 });
+    bench.step();
+    expect(bench.buffer.plainNext).toMatchObject({ seq: 0, mediaTime: frame });
+  });
+
+  test('may pass by, and all that follows is as if it had come', () => {
+    const [passed, came] = [new Bench(), new Bench()];
+    for (const bench of [passed, came]) {
+      bench.insert(0);
+      bench.step();
+      // Late for a while: that is forgotten with what is in time.
+      bench.insert(0, { mediaTime: -frame }, frame, 10);
+    }
+    for (let seq = 1; seq < 40; seq++) {
+      passed.buffer.pass(received(seq), frame);
+      came.insert(seq);
+      came.step();
+    }
+    for (const bench of [passed, came]) {
+      expect(bench.buffer.plainNext).toEqual({ seq: 40, mediaTime: 40 * frame, frames: frame });
+      expect(bench.buffer.playTime).toBe(40 * frame);
+      // Copies are told from what is late.
+      expect(bench.insert(39)).toBe('duplicate_packet');
+      expect(bench.insert(10)).toBe('duplicate_packet');
+      expect(bench.insert(2)).toBe('late_packet');
+      // A gap is filled from there.
+      bench.insert(41);
+      expect(bench.step(true)).toMatchObject({ action: 'fec', seq: 41, frames: frame });
+    }
+    expect(passed.step()).toEqual(came.step());
+  });
+
+  test('is that packet and no other', () => {
+    const bench = new Bench();
+    bench.insert(0);
+    bench.step();
+    expect(() => bench.buffer.pass(received(2), frame)).toThrow('the packet that was next');
+  });
+});

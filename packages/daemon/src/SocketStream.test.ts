@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { socketPair } from '@kvm-audio/native-alsa/sys';
-import { ReceiveBuffer } from '@kvm-audio/protocol';
+import { Connection, type ProtocolError, ReceiveBuffer } from '@kvm-audio/protocol';
 import { outgoing } from '../../../test/helpers/outgoing.js';
 import { until } from '../../../test/helpers/until.js';
 import { SocketStream } from './SocketStream.js';
@@ -131,5 +131,104 @@ describe('a socket stream', () => {
     const peer = read(theirs);
     await until(() => peer.socket.readableEnded);
     expect(told).toEqual(['close']);
+  });
+});
+
+describe('a connection whose socket is lent', () => {
+  const payload = counted(60);
+  const message = ((): Buffer => {
+    const { bytes, start, end } = outgoing(7, payload, 960);
+    return Buffer.from(bytes.subarray(start, end));
+  })();
+
+  type Lender = {
+    connection: Connection;
+    theirs: number;
+    got: string[];
+    closed: (ProtocolError | undefined)[];
+  };
+
+  function lender(): Lender {
+    const [ours, theirs] = socketPair();
+    const got: string[] = [];
+    const closed: (ProtocolError | undefined)[] = [];
+    const connection = new Connection(new SocketStream(ours), {
+      onRequest: () => null,
+      onNotification: (method) => got.push(method),
+      onPacket: ({ seq, payload }) => got.push(`${seq} ${Buffer.from(payload).toString('hex')}`),
+      onClose: (error) => closed.push(error),
+    });
+    open.push(connection);
+    return { connection, theirs, got, closed };
+  }
+
+  const whole = `7 ${payload.toString('hex')}`;
+
+  /** Whoever has borrowed reads so much, and gives it back. */
+  function readElsewhere({ connection }: Lender, count: number): void {
+    const fd = connection.lend();
+    expect(fd).toBeDefined();
+    const bytes = Buffer.alloc(count);
+    for (let at = 0; at < count; ) at += readSync(fd!, bytes, at, count - at, null);
+    closeSync(fd!);
+    connection.takeBack(bytes);
+  }
+
+  test('reads on where the borrower stopped, at whatever byte that was', async () => {
+    const end = lender();
+    for (let cut = 1; cut < message.length; cut++) {
+      writeSync(end.theirs, message.subarray(0, cut));
+      readElsewhere(end, cut);
+      writeSync(end.theirs, message.subarray(cut));
+      await until(() => end.got.length === cut || end.closed.length > 0);
+    }
+    expect(end.closed).toEqual([]);
+    expect(new Set(end.got)).toEqual(new Set([whole]));
+    closeSync(end.theirs);
+  });
+
+  test('hands on the whole messages that the borrower left, and the piece behind them', async () => {
+    const end = lender();
+    const two = Buffer.concat([message, message, message.subarray(0, 20)]);
+    writeSync(end.theirs, two);
+    readElsewhere(end, two.length);
+    expect(end.got).toEqual([whole, whole]);
+    writeSync(end.theirs, message.subarray(20));
+    await until(() => end.got.length === 3 || end.closed.length > 0);
+    expect(end.got).toEqual([whole, whole, whole]);
+    closeSync(end.theirs);
+  });
+
+  test('receives nothing meanwhile, and all of it afterwards', async () => {
+    const end = lender();
+    const fd = end.connection.lend();
+    writeSync(end.theirs, message);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(end.got).toEqual([]);
+    closeSync(fd!);
+    end.connection.takeBack(Buffer.alloc(0));
+    await until(() => end.got.length === 1);
+    expect(end.got).toEqual([whole]);
+    closeSync(end.theirs);
+  });
+
+  test('is not lent in the middle of a message, nor once it is closed', async () => {
+    const end = lender();
+    writeSync(end.theirs, Buffer.concat([message, message.subarray(0, 9)]));
+    await until(() => end.got.length === 1);
+    expect(end.connection.lend()).toBeUndefined();
+    writeSync(end.theirs, message.subarray(9));
+    await until(() => end.got.length === 2);
+    const fd = end.connection.lend();
+    expect(fd).toBeDefined();
+    end.connection.destroy();
+    expect(end.connection.lend()).toBeUndefined();
+    expect(end.connection.packetGate).toBeUndefined();
+    // What its borrower gives back later is nobody's any more.
+    closeSync(fd!);
+    end.connection.takeBack(message);
+    await until(() => end.closed.length === 1);
+    expect(end.got).toHaveLength(2);
+    closeSync(end.theirs);
   });
 });

@@ -14,6 +14,7 @@ import type {
 export class SocketStream implements ByteStream {
   readonly #fd: number;
   #socket: UnixSocket | undefined;
+  #receive: ReceiveBuffer | undefined;
   #events: ByteStreamEvents | undefined;
   /** Not yet taken, in order. */
   readonly #queue: Uint8Array[] = [];
@@ -38,6 +39,7 @@ export class SocketStream implements ByteStream {
 
   open(receive: ReceiveBuffer, events: ByteStreamEvents): void {
     this.#events = events;
+    this.#receive = receive;
     this.#socket = new UnixSocket(this.#fd, receive.memory, {
       onReceived: (count) => (events.onReceived(count) ? receive.writeOffset : -1),
       onRoom: () => this.#onRoom(),
@@ -72,7 +74,7 @@ export class SocketStream implements ByteStream {
   }
 
   takeBack(): void {
-    this.#socket?.takeBack();
+    this.#socket?.takeBack(this.#receive?.writeOffset ?? 0);
   }
 
   end(): void {

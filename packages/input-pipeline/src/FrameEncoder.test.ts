@@ -14,6 +14,7 @@ type Application = OpusEncoder['application'];
 /** An encoder that keeps what it was given. */
 class FakeEncoder implements OpusEncoder {
   readonly lookaheadSamples: number;
+  readonly role = {};
   readonly encoded: number[][] = [];
   readonly settings: EncoderSettings[];
   closed = false;
@@ -171,5 +172,35 @@ describe('a frame encoder', () => {
     const { encoder, encoders } = bench();
     encoder.close();
     expect(encoders[0]?.closed).toBe(true);
+  });
+});
+
+describe('a frame encoder lends its encoder', () => {
+  test('while the bitrate has not to be lowered from frame to frame', () => {
+    const { encoder, encoders, format } = bench();
+    const { role } = encoders[0]!;
+    expect(encoder.role).toBe(role);
+    encoder.setFormat(format('high'));
+    expect(encoder.role).toBe(role);
+    encoder.setFormat(format('medium'));
+    let frames = 0;
+    for (; encoder.role === undefined; frames++) encoder.encode(count(0, 960), 960, out);
+    expect(frames).toBe(3);
+    expect(encoder.role).toBe(role);
+    expect(encoders[0]?.settings.at(-1)).toEqual(encoderSettings(format('medium')));
+  });
+
+  test('not in the first frames of a level for voice', () => {
+    const { encoder, encoders, format } = bench(1, { vbr: false });
+    encoder.setFormat(format('low'));
+    expect(encoder.role).toBeUndefined();
+    for (let i = 0; i < 5; i++) encoder.encode(count(0, 960), 960, out);
+    expect(encoder.role).toBe(encoders[0]!.role);
+  });
+
+  test('where it has one that can be lent', () => {
+    const { encoder, encoders } = bench();
+    Object.assign(encoders[0]!, { role: undefined });
+    expect(encoder.role).toBeUndefined();
   });
 });

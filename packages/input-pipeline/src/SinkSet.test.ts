@@ -199,3 +199,102 @@ describe('a set of sinks', () => {
     pool.assertAllHome();
   });
 });
+
+describe('a set of sinks whose packets others send', () => {
+  /** A packet that lies in the memory that was lent. */
+  function slotOf(seq: number): PacketSlot {
+    const slot = pool.acquire()!;
+    slot.seq = seq;
+    slot.frames = 960;
+    slot.captureTimeUs = undefined;
+    slot.setPayload(100);
+    slot.seal();
+    return slot;
+  }
+
+  test('gives a gate for each, in their order, and counts what they have sent', () => {
+    const set = new SinkSet();
+    expect(set.idleGates(20)).toEqual([]);
+    const sinks = [sinkOf(set), sinkOf(set)];
+    expect(set.idleGates(20)).toEqual(sinks.map(({ connection }) => connection.packetGate));
+    set.noteSent(7);
+    expect(set.totals()).toEqual({ sent: 14, dropped: 0 });
+    const third = sinkOf(set);
+    set.noteSent(0);
+    set.noteSent(2);
+    expect(set.totals()).toEqual({ sent: 20, dropped: 0 });
+    set.remove(third.connection);
+    expect(set.totals()).toEqual({ sent: 20, dropped: 0 });
+  });
+
+  test('offers the last of them to those who have not had it', async () => {
+    const set = new SinkSet();
+    const sinks = [sinkOf(set), sinkOf(set), sinkOf(set)];
+    const packet = slotOf(41);
+    set.noteSent(5, { packet, had: 1 });
+    packet.release();
+    await until(() => sinks[1]!.seqs.length === 1 && sinks[2]!.seqs.length === 1);
+    expect(sinks.map(({ seqs }) => seqs)).toEqual([[], [41], [41]]);
+    expect(set.totals()).toEqual({ sent: 15, dropped: 0 });
+    pool.assertAllHome();
+  });
+
+  test('gives none while a packet waits for one of them, and all again when it is out', async () => {
+    const set = new SinkSet();
+    const [slow, quick] = [sinkOf(set, false), sinkOf(set)];
+    for (let seq = 0; seq < 2; seq++) send(set, seq);
+    expect(set.idleGates(20)).toHaveLength(2);
+    const packet = slotOf(2);
+    set.noteSent(1, { packet, had: 0 });
+    packet.release();
+    expect(set.idleGates(20)).toBeUndefined();
+    expect(set.queueMs).toBeGreaterThanOrEqual(10);
+    slow.read();
+    await until(() => {
+      set.flush();
+      return set.idleGates(20) !== undefined;
+    });
+    await until(() => slow.seqs.length === 3 && quick.seqs.length === 3);
+    expect(slow.seqs).toEqual([0, 1, 2]);
+    expect(set.totals()).toEqual({ sent: 6, dropped: 0 });
+    pool.assertAllHome();
+  });
+
+  test('gives none for one that is closed', async () => {
+    const set = new SinkSet();
+    const [first, second] = [sinkOf(set), sinkOf(set)];
+    second.connection.end();
+    expect(set.idleGates(20)).toBeUndefined();
+    second.connection.destroy();
+    await until(() => set.size === 1);
+    expect(set.idleGates(20)).toEqual([first.connection.packetGate]);
+  });
+
+  test('lets the queues follow the length of what others send', () => {
+    const set = new SinkSet();
+    set.resize(6);
+    sinkOf(set, false);
+    for (let seq = 0; seq < 12; seq++) send(set, seq);
+    expect(set.queueMs).toBe(120);
+    set.idleGates(10);
+    expect(set.queueMs).toBe(60);
+    set.idleGates(20);
+  });
+
+  test('has patience anew with one that has taken what others sent', async () => {
+    const set = new SinkSet();
+    const slow = sinkOf(set, false);
+    const now = jest.spyOn(performance, 'now').mockReturnValue(1_000);
+    for (let seq = 0; seq < 3; seq++) send(set, seq);
+    now.mockReturnValue(1_000 + limits.slowConsumerMs - 1);
+    set.noteSent(1);
+    now.mockReturnValue(1_000 + limits.slowConsumerMs + 1);
+    set.flush();
+    expect(slow.connection.closed).toBe(false);
+    now.mockReturnValue(1_000 + 2 * limits.slowConsumerMs + 2);
+    set.flush();
+    expect(slow.connection.closed).toBe(true);
+    now.mockRestore();
+    await until(() => pool.stats().inUse === 0);
+  });
+});

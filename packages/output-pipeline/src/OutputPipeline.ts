@@ -306,8 +306,10 @@ export class OutputPipeline implements Pipeline {
   }
 
   #onClosing(device: PcmPlayback): void {
-    this.#fast?.takeBack();
+    // What comes of it is not to be lent again.
+    const fast = this.#fast;
     this.#fast = undefined;
+    fast?.takeBack();
     const { underruns, xruns } = device.counters();
     this.#underrunsBefore += underruns;
     this.#xrunsBefore += xruns;

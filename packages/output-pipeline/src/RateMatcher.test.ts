@@ -148,3 +148,22 @@ describe('audio at another pace', () => {
     expect(stream.matcher.heldFrames).toBe(0);
   });
 });
+
+test('it is settled but for the piece in which it takes over, or lets go', () => {
+  const stream = new Stream(997);
+  const settled = (): [boolean, boolean] => [stream.matcher.isSettled, stream.matcher.isOn];
+  expect(settled()).toEqual([true, false]);
+  stream.matcher.steer(100);
+  expect(settled()).toEqual([false, true]);
+  stream.run(100, 1);
+  expect(settled()).toEqual([true, true]);
+  stream.matcher.steer(-50);
+  expect(settled()).toEqual([true, true]);
+  stream.matcher.steer(0);
+  expect(settled()).toEqual([false, true]);
+  stream.run(0, 1);
+  expect(settled()).toEqual([true, false]);
+  stream.run(100, 1);
+  stream.matcher.reset();
+  expect(settled()).toEqual([true, false]);
+});

@@ -40,6 +40,7 @@ export interface ByteStream {
    * @returns a descriptor, which is the caller's to close; undefined where it cannot be done.
    */
   lend?(): number | undefined;
+  /** What was read meanwhile is in the receive buffer: what comes goes behind it. */
   takeBack?(): void;
   /** Sends what was written, then the end of the stream. Idempotent. */
   end(): void;

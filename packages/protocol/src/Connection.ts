@@ -151,8 +151,8 @@ export class Connection {
 
   /** What comes is received here again, behind `bytes`, which were read by who had borrowed. */
   takeBack(bytes: Uint8Array): void {
-    this.#stream.takeBack?.();
     if (bytes.length > 0) this.#receive.copyIn(bytes, (count) => this.#onReceived(count));
+    this.#stream.takeBack?.();
   }
 
   /** Tells the other end why, then closes. */

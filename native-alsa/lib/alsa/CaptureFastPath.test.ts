@@ -1,0 +1,375 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { CaptureBench, Client } from '../../test/CaptureBench.js';
+import { encoderSettings } from '../../test/PlayoutBench.js';
+import { pattern, until, VirtualCard } from '../../test/VirtualCard.js';
+import { packetHeaderBytes, packetOf } from '../../test/wire.js';
+import { monotonicUs, type PcmOptions } from '../alsa.js';
+import { createNativeBackend } from '../opus.js';
+
+jest.setTimeout(60_000);
+
+const slotFrames = 120;
+/** For who has clients and no patience: each has 120 ms to read. */
+const long: Partial<PcmOptions> = { slotFrames: 2_880 };
+
+let card: VirtualCard;
+const benches: CaptureBench[] = [];
+
+beforeEach(async () => {
+  card = new VirtualCard();
+  await card.control('create');
+});
+
+async function closeAll(): Promise<void> {
+  for (const bench of benches.splice(0)) await bench.close();
+}
+
+afterEach(async () => {
+  await closeAll();
+  card.remove();
+});
+
+async function open(clients: Client[], options: Partial<PcmOptions> = {}): Promise<CaptureBench> {
+  const bench = await CaptureBench.open(card.device, clients, options);
+  benches.push(bench);
+  return bench;
+}
+
+/** Waits until the card has given so many more slots. */
+async function slots({ capture }: CaptureBench, count: number, frames = slotFrames): Promise<void> {
+  const { framesRead } = capture.counters();
+  await until(() => capture.counters().framesRead >= framesRead + count * frames);
+}
+
+/** Takes the stream and what it left, and gives it back where every client has all. */
+function swap(bench: CaptureBench): void {
+  bench.sendRest(bench.disengage().unsentFrom);
+  bench.sendHere();
+  if (bench.clients.every(({ waiting }) => waiting.length === 0)) bench.engage();
+}
+
+/** What an encoder makes of this sound from its first sample on. */
+function encodedFrom(sound: (position: number) => Int16Array, count: number): Buffer[] {
+  const encoder = createNativeBackend().createEncoder('lowdelay', 2, encoderSettings);
+  const out = Buffer.alloc(1_500);
+  const packets = Array.from({ length: count }, (_, i) => {
+    const bytes = encoder.encode(sound(i * slotFrames), slotFrames, out);
+    return Buffer.from(out.subarray(0, bytes));
+  });
+  encoder.close();
+  return packets;
+}
+
+/** `played`, which began at frame `start`, in silence. */
+function slotOf(played: Int16Array, start: number, position: number): Int16Array {
+  const slot = new Int16Array(2 * slotFrames);
+  for (let i = 0; i < slot.length; i++) slot[i] = played[2 * (position - start) + i] ?? 0;
+  return slot;
+}
+
+describe('what the fast path sends', () => {
+  test('is bit for bit what JavaScript would have sent, whoever has the stream when', async () => {
+    const played = pattern(48_000);
+    for (let tries = 0; tries < 20; tries++) {
+      const client = new Client();
+      const bench = await open([client], { slotCount: 64 });
+      let swaps = 0;
+      let over = false;
+      const playing = card.play(played).finally(() => {
+        over = true;
+      });
+      while (!over) {
+        swap(bench);
+        swaps += 1;
+        if (swaps % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        else await slots(bench, swaps % 4);
+      }
+      await playing;
+      const { playback, capture } = await card.status();
+      swap(bench);
+      bench.sendRest(bench.disengage().unsentFrom);
+      await until(() => client.waiting.length === 0 && client.messages.length >= bench.seq);
+      const { xruns, ringFullSlots } = bench.capture.counters();
+      if (xruns + ringFullSlots + playback.xruns > 0) {
+        await closeAll();
+        continue;
+      }
+
+      const packets = client.messages.map(packetOf);
+      const start = playback.start - capture.start;
+      expect(packets).toHaveLength(bench.frames.length);
+      const wanted = encodedFrom((at) => slotOf(played, start, at), packets.length);
+      expect(packets.findIndex(({ payload }, i) => !wanted[i]!.equals(payload))).toBe(-1);
+      packets.forEach((packet, i) => {
+        const frame = bench.frames[i]!;
+        expect([packet.seq, packet.mediaTime, packet.flags]).toEqual([i, i * slotFrames, 0]);
+        expect(packet.captureTimeUs).toBe(Math.round(frame.timeUs));
+        expect(packet.payload.length).toBe(frame.payloadBytes);
+        expect(frame.positionFrames).toBe(i * slotFrames);
+      });
+      const carried = bench.frames.filter((frame) => frame.carried);
+      expect(swaps).toBeGreaterThan(50);
+      expect(carried.length).toBeGreaterThan(10);
+      return;
+    }
+    throw new Error('the machine stalled in each of 20 tries');
+  });
+
+  test('has a header with integers of fixed width, whatever their value', async () => {
+    const client = new Client();
+    const bench = await open([client], long);
+    bench.seq = 0xffff_fffe;
+    bench.mediaTime = 0x1_2345_6789;
+    bench.engage();
+    await until(() => client.messages.length >= 3);
+    const { frames } = bench.disengage();
+    const [first, , third] = client.messages;
+    const hex = (count: number, digits: number): string => count.toString(16).padStart(digits, '0');
+    const { timeUs, payloadBytes } = frames[0]!;
+    const times = `cf0000000123456789cf${hex(Math.round(timeUs), 16)}`;
+    const lengths = [hex(29 + payloadBytes, 8), hex(payloadBytes, 4)];
+    expect(first!.toString('hex', 0, packetHeaderBytes)).toBe(
+      `${lengths[0]}9603cefffffffe${times}00c5${lengths[1]}`,
+    );
+    expect(first).toHaveLength(packetHeaderBytes + payloadBytes);
+    expect(packetOf(third!)).toMatchObject({ seq: 0, mediaTime: 0x1_2345_6789 + 2 * 2_880 });
+  });
+
+  test('says of a pause that it is one', async () => {
+    const client = new Client();
+    const bench = await open([client], long);
+    // SILK alone pauses.
+    const voice = { ...encoderSettings, bitrate: 12_000, dtx: true, signal: 'voice' } as const;
+    const encoder = createNativeBackend().createEncoder('voip', 2, voice);
+    const isPause = ({ length }: Buffer): boolean => length <= packetHeaderBytes + 2;
+    bench.engage({ encoder: encoder.role });
+    await until(() => client.messages.some(isPause));
+    bench.disengage();
+    for (const bytes of client.messages) expect(packetOf(bytes).flags).toBe(isPause(bytes) ? 2 : 0);
+    expect(client.messages.every(isPause)).toBe(false);
+    encoder.close();
+  });
+
+  test('is told frame by frame, in the order of what was done', async () => {
+    const bench = await open([]);
+    bench.sendHere();
+    bench.engage();
+    await slots(bench, 12);
+    const { frames, unsentFrom } = bench.disengage();
+    expect(unsentFrom).toBe(-1);
+    expect(frames.length).toBeGreaterThanOrEqual(10);
+    frames.forEach(({ timeUs, lateUs, startUs, encodedUs, sentUs }, i) => {
+      // A frame is there when its last sample is, 2.5 ms after its first, to some microseconds.
+      const times = [timeUs + 2_400, startUs, encodedUs, sentUs, monotonicUs()];
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+      expect(lateUs).toBeGreaterThanOrEqual(0);
+      if (i > 0) expect(startUs).toBeGreaterThanOrEqual(frames[i - 1]!.sentUs);
+    });
+  });
+});
+
+describe('the stream’s owner', () => {
+  test('sleeps while frames are carried, and is told after so many', async () => {
+    const bench = await open([], { slotFrames: 480 });
+    await until(() => bench.capture.peek() !== undefined);
+    bench.sendHere();
+    bench.engage();
+    await slots(bench, 2, 480);
+    const { wakes } = bench;
+    await slots(bench, 10, 480);
+    expect(bench.wakes).toBe(wakes);
+    bench.disengage();
+    bench.sendHere();
+    const told = bench.wakes;
+    bench.engage({ tellRows: 4 });
+    await until(() => bench.wakes > told);
+    // It goes on all the same.
+    await slots(bench, 4, 480);
+    expect(bench.disengage().frames.length).toBeGreaterThanOrEqual(7);
+  });
+
+  test('sees no slot while it has given the stream away', async () => {
+    const bench = await open([]);
+    await until(() => bench.capture.peek() !== undefined);
+    bench.engage();
+    expect(bench.capture.fastPath.engaged).toBe(true);
+    expect(bench.capture.peek()).toBeUndefined();
+    await slots(bench, 3);
+    expect(bench.capture.peek()).toBeUndefined();
+    // Nobody listens: they are encoded, and that is all.
+    expect(bench.disengage().frames.length).toBeGreaterThanOrEqual(3);
+    expect(bench.capture.fastPath.engaged).toBe(false);
+  });
+
+  test('may let go of all that it lent', async () => {
+    const bench = await open([]);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let i = 0; i < 5; i++) {
+      bench.sendHere();
+      bench.engage({ packet: Buffer.allocUnsafeSlow(packetHeaderBytes + 4_096) });
+      collect();
+      await slots(bench, 3);
+      expect(bench.disengage().frames.length).toBeGreaterThanOrEqual(2);
+    }
+  });
+});
+
+describe('a frame that is not plain is left to JavaScript:', () => {
+  /** Waits for the hand-over: the stream's owner is told of each slot from then on. */
+  async function handedOver(bench: CaptureBench): Promise<void> {
+    const { wakes } = bench;
+    await until(() => bench.wakes >= wakes + 3);
+  }
+
+  test('one for a client that does not read, from that client on', async () => {
+    const clients = [new Client(), new Client(false), new Client(false)];
+    const bench = await open(clients, long);
+    await until(() => bench.capture.peek() !== undefined);
+    bench.engage();
+    await handedOver(bench);
+    const { frames, unsentFrom } = bench.disengage();
+    // Two are with the kernel for each who does not read.
+    expect([frames.length, unsentFrom]).toEqual([3, 1]);
+    const third = bench.packet.subarray(0, 4 + bench.packet.readUInt32BE(0));
+    await until(() => clients[0]!.messages.length === 3);
+    expect(clients[0]!.messages[2]!.equals(third)).toBe(true);
+    bench.sendRest(unsentFrom);
+    for (const client of clients.slice(1)) client.read();
+    bench.sendHere();
+    await until(() => clients.every(({ messages }) => messages.length === bench.seq));
+    const [first, ...others] = clients.map(({ received }) => received.toString('hex'));
+    expect(others).toEqual([first, first]);
+  });
+
+  test.each(['dies', 'is closed here'])('one for a client that %s', async (how) => {
+    const clients = [new Client(), new Client()];
+    const bench = await open(clients, long);
+    bench.sendHere();
+    bench.engage();
+    await until(() => clients[1]!.messages.length >= 3);
+    if (how === 'dies') clients[1]!.die();
+    else clients[1]!.socket.close();
+    await handedOver(bench);
+    const { frames, unsentFrom } = bench.disengage();
+    expect(unsentFrom).toBe(1);
+    await until(() => clients[0]!.messages.length === bench.seq);
+    expect(frames.length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('one of another length', async () => {
+    const bench = await open([], { slotCount: 64 });
+    bench.sendHere();
+    bench.engage();
+    await slots(bench, 3);
+    bench.capture.setSlotFrames(240);
+    await handedOver(bench);
+    const { frames, unsentFrom } = bench.disengage();
+    expect(unsentFrom).toBe(-1);
+    const slot = bench.capture.peek()!;
+    expect(slot.frames).toBe(240);
+    expect(slot.positionFrames).toBe(frames.at(-1)!.positionFrames + slotFrames);
+  });
+
+  test('one behind a loss', async () => {
+    const bench = await open([], { slotCount: 64 });
+    bench.sendHere();
+    bench.engage();
+    await slots(bench, 3);
+    await card.control('xrun', 'capture');
+    await handedOver(bench);
+    const { frames } = bench.disengage();
+    const slot = bench.capture.peek()!;
+    expect(slot.discontinuity).toBe(true);
+    expect(slot.timeUs).toBeGreaterThan(frames.at(-1)!.timeUs);
+  });
+
+  test('one that the encoder refuses', async () => {
+    // Opus has no frames of 200 samples.
+    const bench = await open([], { slotFrames: 200, slotCount: 64 });
+    bench.engage();
+    await handedOver(bench);
+    expect(bench.disengage()).toEqual({ frames: [], unsentFrom: -1 });
+    expect(bench.capture.peek()).toMatchObject({ frames: 200, positionFrames: 0 });
+  });
+
+  test('one that finds the log full', async () => {
+    const bench = await open([], { slotCount: 64 });
+    bench.sendHere();
+    bench.engage();
+    await slots(bench, 512);
+    await handedOver(bench);
+    const { frames, unsentFrom } = bench.disengage();
+    expect([frames.length, unsentFrom]).toEqual([512, -1]);
+    expect(bench.capture.peek()!.positionFrames).toBe(frames.at(-1)!.positionFrames + slotFrames);
+  });
+});
+
+describe('messages of JavaScript’s', () => {
+  test('are never broken by a packet, nor a packet by them', async () => {
+    const client = new Client();
+    const bench = await open([client], { slotCount: 400 });
+    let texts = 0;
+    let handOvers = 0;
+    bench.engage();
+    while (texts < 300) {
+      // Longer than the kernel takes at once, and filled with what no packet has.
+      const length = 3_000 + ((texts * 7_919) % 20_000);
+      const text = Buffer.alloc(4 + length, 0xaa);
+      text.writeUInt32BE(length);
+      client.send(text);
+      texts += 1;
+      // Whoever reads it takes its time.
+      for (let i = texts % 5; i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
+      if (bench.capture.fastPath.engaged && texts % 3 > 0) continue;
+      const { unsentFrom } = bench.disengage();
+      if (unsentFrom >= 0) handOvers += 1;
+      bench.sendRest(unsentFrom);
+      bench.sendHere();
+      await until(() => client.waiting.length === 0);
+      bench.engage();
+      await slots(bench, texts % 3);
+    }
+    const { unsentFrom } = bench.disengage();
+    bench.sendRest(unsentFrom);
+    await until(() => client.messages.length === texts + bench.seq);
+    const packets = client.messages.filter((bytes) => bytes[4] !== 0xaa);
+    const others = client.messages.filter((bytes) => bytes[4] === 0xaa);
+    expect(others).toHaveLength(texts);
+    expect(others.every((bytes) => bytes.subarray(4).every((byte) => byte === 0xaa))).toBe(true);
+    expect(packets.map((bytes) => packetOf(bytes).seq)).toEqual(packets.map((_, i) => i));
+    expect(bench.frames.filter(({ carried }) => carried).length).toBeGreaterThan(50);
+    expect(handOvers).toBeGreaterThan(0);
+  });
+});
+
+describe('the end', () => {
+  test('of the stream, engaged, leaves all that was carried to be told', async () => {
+    const client = new Client();
+    const bench = await open([client], { slotFrames: 960 });
+    bench.sendHere();
+    bench.engage();
+    await until(() => client.messages.length >= 5);
+    expect(await bench.capture.close(5_000)).toBe('joined');
+    const { frames, unsentFrom } = bench.disengage();
+    expect(unsentFrom).toBe(-1);
+    await until(() => client.messages.length === bench.seq);
+    expect(frames.length).toBeGreaterThanOrEqual(5);
+    bench.engage();
+    expect(bench.capture.fastPath.engaged).toBe(false);
+  });
+
+  test('by an unplug is told, and nothing is sent any more', async () => {
+    const client = new Client();
+    const bench = await open([client], { slotFrames: 960 });
+    bench.sendHere();
+    bench.engage();
+    await until(() => client.messages.length >= 5);
+    await card.control('unplug');
+    await until(() => bench.error !== undefined);
+    bench.disengage();
+    await until(() => client.messages.length === bench.seq);
+    expect(await bench.capture.close(5_000)).toBe('joined');
+  });
+});

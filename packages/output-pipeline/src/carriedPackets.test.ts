@@ -1,0 +1,397 @@
+import {
+  FramePool,
+  JitterBuffer,
+  jitterBufferLimits,
+  type OpusDecoder,
+  PacketSlot,
+  packetFrames,
+  packetSlotBytes,
+} from '@kvm-audio/audio';
+import { type CarriedPacket, Resampler } from '@kvm-audio/native-alsa/alsa';
+import { type AudioPacket, mediaRate, noDrops, packetFlags } from '@kvm-audio/protocol';
+import { Random } from '../../../test/helpers/random.js';
+import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
+import { SimulatedCard } from '../../../test/helpers/SimulatedCard.js';
+import { Player } from './Player.js';
+import type { PlayerCounters, SteadyPlayout } from './PlayerParts.js';
+import { PlayoutLatency } from './PlayoutLatency.js';
+import { PlayoutTarget } from './PlayoutTarget.js';
+import { historyFrames } from './Splicer.js';
+
+const ms = mediaRate / 1000;
+const targetMs = 10;
+const tickFrames = 24;
+const packetMs = 10;
+/** TOC byte of a CELT packet of 10 ms (RFC 6716 table 2). */
+const toc = 0xf0;
+
+/** Samples that say which moment of media time they are, negative where they are made up. */
+class ClockDecoder implements OpusDecoder {
+  readonly channels = 2;
+  readonly role = {};
+  #next = 0;
+
+  decode(packet: Uint8Array, out: Int16Array): number {
+    const frames = packetFrames(packet) ?? 0;
+    this.#next = packet.length > 2 ? Buffer.from(packet).readDoubleBE(1) : this.#next;
+    return this.#write(frames, out, 1);
+  }
+
+  decodeFec(_next: Uint8Array, frames: number, out: Int16Array): number {
+    return this.#write(frames, out, -1);
+  }
+
+  conceal(frames: number, out: Int16Array): number {
+    return this.#write(frames, out, -1);
+  }
+
+  reset(): void {
+    this.#next = 0;
+  }
+
+  close(): void {}
+
+  #write(frames: number, out: Int16Array, sign: 1 | -1): number {
+    for (let i = 0; i < frames; i++) {
+      out.fill(sign * (1 + ((this.#next + i) % 2 ** 14)), i * 2, i * 2 + 2);
+    }
+    this.#next += frames;
+    return frames;
+  }
+}
+
+type Arrival = { atMs: number; packet: AudioPacket };
+
+/** A player whose steady packets go past it, as a fast path of the card would do it. */
+class Bench {
+  readonly card = new SimulatedCard({
+    slots: 16,
+    slotFramesMax: 60 * ms,
+    channels: 2,
+    bufferFrames: 100 * ms,
+    guardFrames: 2 * ms,
+    lowWaterFrames: 4 * ms,
+    startSilenceFrames: targetMs * ms,
+  });
+  readonly counters: PlayerCounters = {
+    drops: noDrops(),
+    concealedFrames: 0,
+    trimmedFrames: 0,
+    insertedFrames: 0,
+  };
+  readonly latency = new PlayoutLatency(0);
+  readonly jitter: JitterBuffer;
+  readonly player: Player;
+  carriedCount = 0;
+  readonly #decoder = new ClockDecoder();
+  readonly #resampler = new Resampler({
+    channels: 2,
+    inputRate: mediaRate,
+    outputRate: mediaRate,
+  });
+  readonly #carries: boolean;
+  #lent: SteadyPlayout | undefined;
+  readonly #log: { packet: AudioPacket; carried: CarriedPacket }[] = [];
+  readonly #piece = new Int16Array(2 * 60 * ms);
+  #lowWater = false;
+
+  constructor(carries: boolean, fixedMs: number | undefined = targetMs) {
+    this.#carries = carries;
+    const pool = new FramePool(
+      'packets',
+      { jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 },
+      packetSlotBytes,
+      (bytes) => new PacketSlot(bytes),
+    );
+    this.jitter = new JitterBuffer(pool);
+    this.card.onLowWater = () => {
+      this.#lowWater = true;
+    };
+    this.player = new Player(
+      {
+        sink: this.card,
+        decoder: this.#decoder,
+        resampler: this.#resampler,
+        jitter: this.jitter,
+        latency: this.latency,
+        counters: this.counters,
+      },
+      {
+        channels: 2,
+        target: new PlayoutTarget({ fixedMs, mostMs: 150 }),
+        guardFrames: 2 * ms,
+        lookaheadSamples: 312,
+        clock: () => this.card.nowUs,
+      },
+    );
+  }
+
+  /** @param looks in each step, whether the stream is looked at in between. */
+  run(arrivals: readonly Arrival[], untilMs: number, looks: () => boolean = () => false): void {
+    let next = 0;
+    while (this.card.nowUs / 1000 < untilMs) {
+      const nowMs = this.card.nowUs / 1000;
+      for (let due = arrivals[next]; due && due.atMs <= nowMs; due = arrivals[next]) {
+        this.#receive(due.packet);
+        next += 1;
+      }
+      if (this.#lowWater) this.#hold(() => this.player.onLowWater(this.card.nowUs));
+      this.#lowWater = false;
+      if (looks()) this.#hold(() => undefined);
+      this.card.advance(tickFrames);
+    }
+    this.#takeBack();
+  }
+
+  #hold(work: () => void): void {
+    this.#takeBack();
+    work();
+    this.#lend();
+  }
+
+  #lend(): void {
+    if (this.#carries) this.#lent = this.player.steady(this.card.nowUs);
+  }
+
+  #takeBack(): void {
+    const lent = this.#lent;
+    if (!lent) return;
+    this.#lent = undefined;
+    for (const { packet, carried } of this.#log.splice(0)) {
+      this.player.noteCarried(receivedPacket(packet), carried);
+    }
+    this.player.played.end = lent.historyEnd;
+  }
+
+  #receive(packet: AudioPacket): void {
+    const lent = this.#lent;
+    if (!lent || !this.#isPlain(lent, packet)) {
+      this.#hold(() => this.player.onPacket(receivedPacket(packet), this.card.nowUs));
+      return;
+    }
+    this.#carry(lent, packet);
+    if (this.card.nowUs >= lent.tellAtUs) this.#hold(() => undefined);
+  }
+
+  /** See PlayoutFastPath.cpp. */
+  #isPlain(lent: SteadyPlayout, { seq, mediaTime, flags, payload }: AudioPacket): boolean {
+    const playout = this.card.playout();
+    return (
+      playout.streaming &&
+      playout.silenceFrames === lent.silenceFrames &&
+      this.card.nowUs - playout.lastProgressUs < lent.standstillUs &&
+      seq === lent.nextSeq &&
+      mediaTime === lent.playTime &&
+      flags === 0 &&
+      payload.length > 2 &&
+      playout.queuedFrames >= lent.marginFramesMin &&
+      playout.queuedFrames <= lent.marginFramesMax &&
+      this.card.acquire() !== undefined
+    );
+  }
+
+  #carry(lent: SteadyPlayout, packet: AudioPacket): void {
+    const { nowUs } = this.card;
+    const { queuedFrames, ringFrames, beyondFrames } = this.card.playout();
+    const slot = this.card.acquire()!;
+    const frames = this.#decoder.decode(packet.payload, this.#piece);
+    slot.offsetFrames = 0;
+    slot.frames = frames;
+    if (lent.resampler) {
+      slot.frames = this.#resampler.process(this.#piece, frames, slot.pcm).produced;
+    } else {
+      slot.pcm.set(this.#piece.subarray(0, 2 * frames));
+    }
+    const committedFrames = slot.frames;
+    this.card.commit(slot);
+    this.#remember(lent, frames);
+    lent.nextSeq = (packet.seq + 1) >>> 0;
+    lent.playTime += frames;
+    this.carriedCount += 1;
+    const { seq, mediaTime, captureTimeUs } = packet;
+    const times = { arrivalUs: nowUs, startUs: nowUs, endUs: nowUs, seenUs: nowUs };
+    this.#log.push({
+      packet,
+      carried: {
+        ...times,
+        ...{ seq, mediaTime, captureTimeUs, payloadBytes: packet.payload.length, frames },
+        ...{ queuedFrames, ringFrames, beyondFrames, playedFrames: 0, committedFrames },
+      },
+    });
+  }
+
+  #remember(lent: SteadyPlayout, frames: number): void {
+    const { line } = this.player.played;
+    if (lent.historyEnd + frames > line.length / 2 - 60 * ms) {
+      line.copyWithin(0, 2 * (lent.historyEnd - historyFrames), 2 * lent.historyEnd);
+      lent.historyEnd = historyFrames;
+    }
+    line.set(this.#piece.subarray(0, 2 * frames), 2 * lent.historyEnd);
+    lent.historyEnd += frames;
+  }
+
+  /** All that can be seen of it, and all that what comes depends on. */
+  get state(): unknown {
+    const nowMs = this.card.nowUs / 1000;
+    const { player, latency, counters, jitter } = this;
+    const {
+      decoder: _,
+      resampler,
+      historyEnd: __,
+      ...steady
+    } = player.steady(this.card.nowUs) ?? {};
+    return {
+      counters,
+      steady,
+      resamples: resampler !== undefined,
+      history: player.played.line.slice(
+        2 * (player.played.end - historyFrames),
+        2 * player.played.end,
+      ),
+      latency: latency.endToEnd(nowMs),
+      stages: latency.stages(nowMs),
+      leastMarginMs: latency.leastMarginMs(nowMs),
+      marginMs: player.marginMs,
+      driftPpm: player.driftPpm,
+      correctionPpm: player.correctionPpm,
+      correctedBy: player.correctedBy,
+      plainNext: jitter.plainNext,
+      queuedMs: player.queuedMs(this.card.nowUs),
+      underruns: this.card.underruns,
+    };
+  }
+}
+
+function packetOf(seq: number, changed: Partial<AudioPacket> = {}): AudioPacket {
+  const mediaTime = seq * packetMs * ms;
+  const payload = Buffer.alloc(9);
+  payload[0] = toc;
+  payload.writeDoubleBE(mediaTime, 1);
+  const captureTimeUs = Math.round((seq * packetMs + 1_000) * 1000);
+  return { seq, mediaTime, captureTimeUs, flags: 0, payload, ...changed };
+}
+
+/** Packets in the order of their arrival. @param delayMs undefined: it is lost. */
+function stream(
+  count: number,
+  delayMs: (seq: number) => number | undefined = () => 0,
+  packet: (seq: number) => AudioPacket = packetOf,
+): Arrival[] {
+  return Array.from({ length: count }, (_, seq): Arrival[] => {
+    const delay = delayMs(seq);
+    if (delay === undefined) return [];
+    return [{ atMs: 1_000 + (seq + 1) * packetMs + delay, packet: packet(seq) }];
+  })
+    .flat()
+    .sort((a, b) => a.atMs - b.atMs);
+}
+
+const seconds = 20;
+const packets = (seconds * 1000) / packetMs;
+
+/** The same stream, with the fast path and without. */
+function both(arrivals: readonly Arrival[], untilMs: number, skewPpm = 0): [Bench, Bench] {
+  const random = new Random(11);
+  const [carrying, plain] = [new Bench(true), new Bench(false)];
+  for (const bench of [carrying, plain]) bench.card.skewPpm = skewPpm;
+  carrying.run(arrivals, untilMs, () => random.chance(0.003));
+  plain.run(arrivals, untilMs);
+  return [carrying, plain];
+}
+
+/** Jest compares a million samples one by one. */
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+describe('a player that is told of carried packets', () => {
+  const random = new Random(5);
+  const jitter = Array.from({ length: packets }, () => random.next() * 4);
+  const lost = Array.from({ length: packets }, () => random.chance(0.02));
+  const sometimes = (seq: number): number => seq % 97;
+
+  test.each<[string, Arrival[]]>([
+    ['that are punctual', stream(packets)],
+    ['with some jitter', stream(packets, (seq) => jitter[seq])],
+    ['of which some are lost', stream(packets, (seq) => (lost[seq] ? undefined : 0))],
+    [
+      'of which some are late, or out of order',
+      stream(packets, (seq) => (sometimes(seq) === 5 ? 25 : 0)),
+    ],
+    [
+      'with a discontinuity now and then',
+      stream(
+        packets,
+        () => 0,
+        (seq) => packetOf(seq, { flags: sometimes(seq) === 5 ? packetFlags.discontinuity : 0 }),
+      ),
+    ],
+    [
+      'with pauses',
+      stream(
+        packets,
+        (seq) => (sometimes(seq) > 30 && sometimes(seq) < 50 ? undefined : 0),
+        (seq) => packetOf(seq, sometimes(seq) === 30 ? { payload: Buffer.of(toc, 0) } : {}),
+      ),
+    ],
+  ])('%s is where it would be had they come to it', (_, arrivals) => {
+    const [carrying, plain] = both(arrivals, 1_000 + seconds * 1000);
+    expect(carrying.carriedCount).toBeGreaterThan(packets / 4);
+    expect(plain.carriedCount).toBe(0);
+    expect(carrying.state).toEqual(plain.state);
+    expect(bytesOf(carrying.card.heard).equals(bytesOf(plain.card.heard))).toBe(true);
+  });
+
+  test.each([300, -300])('holds the margin where the clocks part by %d ppm', (skewPpm) => {
+    const [carrying, plain] = both(stream(packets), 1_000 + seconds * 1000, skewPpm);
+    expect(carrying.carriedCount).toBeGreaterThan(packets / 2);
+    for (const bench of [carrying, plain]) {
+      expect(bench.counters.drops).toEqual(noDrops());
+      expect([bench.counters.concealedFrames, bench.card.underruns]).toEqual([0, 0]);
+      expect(bench.player.correctedBy).toBe('resampler');
+    }
+    // The pace changes with the packet behind the one that shows it.
+    const off = carrying.player.correctionPpm - plain.player.correctionPpm;
+    expect(Math.abs(off)).toBeLessThan(30);
+    expect(Math.abs(carrying.player.marginMs! - plain.player.marginMs!)).toBeLessThan(0.5);
+  });
+
+  test('lends nothing before it plays, and nothing while a change is under way', () => {
+    const bench = new Bench(false);
+    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    const arrivals = stream(packets);
+    bench.run(arrivals.slice(0, 20), 1_200);
+    // Its first windows are short.
+    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    bench.run(arrivals.slice(20, 200), 3_005);
+    const steady = bench.player.steady(bench.card.nowUs);
+    expect(steady).toMatchObject({ nextSeq: 200, playTime: 200 * packetMs * ms });
+    expect(steady!.marginFramesMin).toBeLessThan(targetMs * ms);
+    expect(steady!.marginFramesMax).toBeGreaterThan(targetMs * ms);
+    expect(steady!.tellAtUs).toBeGreaterThan(bench.card.nowUs);
+    expect(steady!.tellAtUs).toBeLessThan(bench.card.nowUs + 1_100_000);
+    bench.player.setTarget(2 * targetMs);
+    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    bench.run(arrivals.slice(200, 400), 5_005);
+    expect(bench.player.steady(bench.card.nowUs)).toBeDefined();
+    bench.player.end(bench.card.nowUs);
+    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+  });
+
+  test('follows a way that becomes longer, and one that becomes shorter', () => {
+    const longer = (seq: number): number => (seq > 500 && seq < 1_400 ? 30 : 0);
+    const arrivals = stream(packets, longer);
+    const random = new Random(3);
+    const results = [true, false].map((carries) => {
+      const bench = new Bench(carries, undefined);
+      bench.run(arrivals, 1_000 + seconds * 1000, () => random.chance(0.003));
+      return bench;
+    });
+    const [carrying, plain] = results as [Bench, Bench];
+    expect(carrying.carriedCount).toBeGreaterThan(packets / 3);
+    expect(carrying.counters.drops).toEqual(plain.counters.drops);
+    const off = carrying.counters.concealedFrames - plain.counters.concealedFrames;
+    expect(Math.abs(off)).toBeLessThan(20 * ms);
+    expect(carrying.card.underruns).toBe(plain.card.underruns);
+  });
+});
