@@ -129,8 +129,8 @@ export class CaptureBench {
     return bench;
   }
 
-  engage(changed: Partial<CaptureEngagement> = {}): void {
-    this.capture.fastPath.engage({
+  engage(changed: Partial<CaptureEngagement> = {}): boolean {
+    return this.capture.fastPath.engage({
       encoder: this.encoder.role,
       gates: this.clients.map(({ socket }) => socket.gate),
       packet: this.packet,

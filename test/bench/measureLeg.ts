@@ -68,9 +68,12 @@ export async function measureLeg(
   try {
     const player = playOn(inputCard, track);
     await pause(warmUp * 1000);
-    const before = await snapshot(subject);
+    // What the subject is asked costs it CPU too: outside of the time that is measured.
+    const asked = await ask(subject);
+    const before = snapshot(subject, asked);
     await pause(seconds * 1000);
-    const after = await snapshot(subject);
+    const used = snapshot(subject, asked);
+    const after = { ...used, ...(await ask(subject)) };
     const own = await subject.latency();
     const ownProcesses = Object.entries(subject.pids).filter(([name]) => name !== 'bridge');
     const input = await inputCard.status();
@@ -101,15 +104,20 @@ export async function measureLeg(
   }
 }
 
-async function snapshot(subject: Subject): Promise<Snapshot> {
+type Asked = Pick<Snapshot, 'counters' | 'xruns'>;
+
+async function ask(subject: Subject): Promise<Asked> {
   const counters = await subject.counters();
   const [input, output] = await Promise.all([
     subject.inputCard.status(),
     subject.outputCard.status(),
   ]);
+  return { counters, xruns: input.capture.xruns + output.playback.xruns };
+}
+
+function snapshot(subject: Subject, asked: Asked): Snapshot {
   return {
-    counters,
-    xruns: input.capture.xruns + output.playback.xruns,
+    ...asked,
     cpu: perProcess(subject, cpuMs),
     memory: perProcess(subject, memory),
     atMs: monotonicMs(),

@@ -356,8 +356,10 @@ describe('the end', () => {
     expect(unsentFrom).toBe(-1);
     await until(() => client.messages.length === bench.seq);
     expect(frames.length).toBeGreaterThanOrEqual(5);
-    bench.engage();
+    // What was told once is not told again.
+    expect(bench.engage()).toBe(false);
     expect(bench.capture.fastPath.engaged).toBe(false);
+    expect(bench.capture.fastPath.disengage()).toEqual({ frames: 0, unsentFrom: -1 });
   });
 
   test('by an unplug is told, and nothing is sent any more', async () => {

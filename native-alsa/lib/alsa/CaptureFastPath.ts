@@ -37,6 +37,8 @@ export type CaptureCarried = {
   unsentFrom: number;
 };
 
+const nothingCarried: CaptureCarried = { frames: 0, unsentFrom: -1 };
+
 /** The order of CaptureFastPath::Value. */
 const [TIME_US, LATE_US, POSITION_FRAMES, START_US, ENCODED_US, SENT_US, PAYLOAD_BYTES] = [
   0, 1, 2, 3, 4, 5, 6,
@@ -88,22 +90,24 @@ export class CaptureFastPath {
     return this.#engaged;
   }
 
-  /** Does nothing once the stream has ended. */
-  engage(engagement: CaptureEngagement): void {
-    if (this.#closed) return;
+  /** @returns false once the stream has ended: nothing is lent. */
+  engage(engagement: CaptureEngagement): boolean {
+    if (this.#closed) return false;
     const { encoder, gates, packet, slotFrames, seq, mediaTime, tellRows } = engagement;
     this.#engaged = true;
     this.#addon.engage(
       ...([encoder, gates, packet, this.#ring.index] as const),
       ...([slotFrames, seq, mediaTime, tellRows] as const),
     );
+    return true;
   }
 
-  /** Always the same object, filled anew. */
+  /** What was carried since engage(). Always the same object, filled anew. */
   disengage(): CaptureCarried {
-    // A stream that has ended has let go of it already.
-    if (this.#engaged && !this.#closed) this.#fetch();
+    if (!this.#engaged) return nothingCarried;
     this.#engaged = false;
+    // A stream that has ended has let go of it already.
+    if (!this.#closed) this.#fetch();
     return this.#carried;
   }
 

@@ -32,7 +32,7 @@ export type CaptureCounters = {
   ringFullSlots: number;
   xruns: number;
   framesLost: number;
-  /** notifications sent to JavaScript */
+  /** of JavaScript by the device thread, but for a fast path’s */
   wakeups: number;
   pollRounds: number;
   /** the device gave nothing for 200 ms */

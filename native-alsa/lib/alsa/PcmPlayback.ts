@@ -54,7 +54,7 @@ export type PlaybackCounters = {
   underruns: number;
   /** of the device */
   xruns: number;
-  /** notifications sent to JavaScript */
+  /** of JavaScript by the device thread, but for a fast path’s */
   wakeups: number;
   pollRounds: number;
   /** the device took nothing for 200 ms */

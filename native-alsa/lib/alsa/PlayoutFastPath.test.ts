@@ -337,6 +337,24 @@ describe('a packet', () => {
   });
 });
 
+describe('many packets at once', () => {
+  test('are played one by one, and the card has its turn between two', async () => {
+    const packets = encoded(14);
+    const bench = await open({ bufferFrames: 48_000, startSilenceFrames: 9_600, slotCount: 2 });
+    await bench.start(packets.slice(0, 2));
+    bench.engage();
+    // The ring has room for two of them.
+    const burst = packets.slice(2).map((payload, i) => {
+      const seq = bench.nextSeq + i;
+      return message({ seq, mediaTime: seq * packetFrames, captureTimeUs: seq, flags: 0, payload });
+    });
+    bench.write(Buffer.concat(burst));
+    await untilCarried(bench, 14);
+    expect(bench.disengage()).toHaveLength(12);
+    expect(bench.path.handedOver).toBe(false);
+  });
+});
+
 describe('a stream that is not plain', () => {
   /** Engages so changed, writes a packet, and expects it back. */
   async function expectLeft(

@@ -165,11 +165,12 @@ export class PlayoutFastPath {
     return true;
   }
 
-  /** @returns how many packets were carried. */
+  /** @returns how many packets were carried since engage(); 0 also where it was not engaged. */
   disengage(): number {
-    // A stream that has ended has let go of it already.
-    if (this.#engaged && !this.#closed) this.#fetch();
+    if (!this.#engaged) return 0;
     this.#engaged = false;
+    // A stream that has ended has let go of it already.
+    if (!this.#closed) this.#fetch();
     return this.#carried;
   }
 

@@ -63,15 +63,18 @@ Napi::Value CaptureFastPath::disengageTo(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), rows);
 }
 
-bool CaptureFastPath::carry() {
+Carried CaptureFastPath::carry() {
   StreamMemory& memory = core_->memory;
   while (memory.word(StreamMemory::kThreadIndex) != index_) {
     if (carrySlot(memory.header(index_))) continue;
     handOver();
-    return false;
+    return Carried::kDone;
   }
-  if (rowCount_ == tellRows_) wakeJs();
-  return true;
+  if (rowCount_ >= tellRows_) {
+    tellRows_ = INT32_MAX;
+    wakeJs();
+  }
+  return Carried::kDone;
 }
 
 bool CaptureFastPath::carrySlot(const StreamMemory::SlotHeader& header) {

@@ -113,7 +113,7 @@ void CaptureLoop::endSlot() {
     head_ = core_.memory.next(head_);
     statistic(StreamMemory::kSlotsFilled)++;
     core_.memory.word(StreamMemory::kThreadIndex).store(head_);
-    if (!core_.carry()) tellWake();
+    if (core_.carry() == Carried::kRefused) tellWake();
   }
   filledFrames_ = 0;
   slotFrames_ = load(StreamMemory::kSlotFrames);

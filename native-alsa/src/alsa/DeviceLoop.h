@@ -8,7 +8,8 @@
 namespace kvm_audio {
 
 // What one device thread does from open to close, in frames of the stream's rate. Nothing below
-// run() waits for a lock, allocates or logs once the device is open; it sleeps only in wait().
+// run() waits for a lock (but a capture that carries frames, for a send of JavaScript's on the same
+// socket), allocates or logs once the device is open; it sleeps only in wait().
 class DeviceLoop {
  public:
   static constexpr int64_t kSleepNsMax = 200'000'000;

@@ -2,9 +2,10 @@
 
 namespace kvm_audio {
 
-void FastPath::engage() {
+void FastPath::engage(int sourceFd) {
   const std::lock_guard<std::mutex> guard(core_->carrierLock);
   core_->carrier = this;
+  core_->sourceFd = sourceFd;
   handedOver_ = false;
   rowCount_ = 0;
 }
@@ -22,7 +23,9 @@ void FastPath::handOver() {
 }
 
 void FastPath::letGo() {
-  if (core_->carrier == this) core_->carrier = nullptr;
+  if (core_->carrier != this) return;
+  core_->carrier = nullptr;
+  core_->sourceFd = -1;
 }
 
 }  // namespace kvm_audio

@@ -25,8 +25,9 @@ class FastPath : protected Carrier {
   FastPath& operator=(const FastPath&) = delete;
 
  protected:
-  // JavaScript's thread. The stream is this object's from now on.
-  void engage();
+  // JavaScript's thread. The stream is this object's from now on. Playback: there may be something
+  // to carry where `sourceFd` is readable.
+  void engage(int sourceFd = -1);
   // JavaScript's thread. The stream is JavaScript's again. Returns the rows that were noted since
   // engage(). Idempotent.
   int disengage();

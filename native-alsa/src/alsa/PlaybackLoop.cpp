@@ -10,6 +10,7 @@ namespace kvm_audio {
 namespace {
 
 constexpr int64_t kSleepNsMin = 100'000;
+constexpr int64_t kRefusedSleepNs = 1'000'000;
 // A card whose position stands still is asked less and less often.
 constexpr int64_t kStalledSleepNsMax = 20'000'000;
 constexpr int64_t kStalledNs = 20'000'000;
@@ -47,10 +48,21 @@ int PlaybackLoop::stream() {
       }
     }
     device_.steerPitch(running_ ? load(StreamMemory::kPitchPpm) : 0);
-    error = wait(sleepNs_, waitForRoom_, core_.sourceFd);
+    error = waitAndCarry();
     if (core_.stopping()) return 0;
-    if (sourceReady()) core_.carry();
   }
+}
+
+// The source is left alone for a moment where JavaScript is about to take the stream, or to give it:
+// a thread of real-time priority must not turn in a circle on the core that JavaScript needs for it.
+int PlaybackLoop::waitAndCarry() {
+  const bool more = carried_ == Carried::kMore;
+  const bool refused = carried_ == Carried::kRefused;
+  const int64_t sleepNs = more ? 0 : refused ? std::min(sleepNs_, kRefusedSleepNs) : sleepNs_;
+  const int error = wait(sleepNs, waitForRoom_, refused ? -1 : core_.sourceFd.load());
+  if (core_.stopping()) return 0;
+  carried_ = more || sourceReady() ? core_.carry() : Carried::kDone;
+  return error;
 }
 
 int PlaybackLoop::round() {

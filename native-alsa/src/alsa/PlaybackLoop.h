@@ -19,6 +19,7 @@ class PlaybackLoop final : public DeviceLoop {
   int stream() override;
 
  private:
+  int waitAndCarry();
   int round();
   int roundStreaming();
   void lookAtRing();
@@ -77,6 +78,7 @@ class PlaybackLoop final : public DeviceLoop {
   // plays again counts as silence.
   int64_t dryAtNs_ = 0;
   bool waitForRoom_ = false;
+  Carried carried_ = Carried::kDone;
 };
 
 }  // namespace kvm_audio

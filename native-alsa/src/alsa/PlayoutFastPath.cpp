@@ -50,7 +50,8 @@ PlayoutFastPath::PlayoutFastPath(const Napi::CallbackInfo& info)
       historyEndMax_(pcmView(info[2]).length / core_->options.channels - kPacketFramesMax),
       piece_(static_cast<std::size_t>(kPacketFramesMax) * core_->options.channels),
       bytes_(kReceiveBytes) {
-  const bool roomy = doubleView(info[1]).length >= static_cast<size_t>(kRowsMax) * kValues &&
+  const bool roomy = pcmView(info[2]).length / core_->options.channels >= kPacketFramesMax &&
+                     doubleView(info[1]).length >= static_cast<size_t>(kRowsMax) * kValues &&
                      historyEndMax_ >= historyFrames_ + kPacketFramesMax &&
                      core_->options.slotFramesMax >= kPacketFramesMax;
   if (roomy) return;
@@ -76,9 +77,8 @@ Napi::Value PlayoutFastPath::engageWith(const Napi::CallbackInfo& info) {
   std::copy_n(doubleView(info[3]).data, kStateValues, state_);
   index_ = static_cast<int32_t>(state_[kRingIndex]);
   start_ = end_ = 0;
-  engage();
+  engage(socket_);
   // From the next round on the thread looks at the socket too.
-  core_->sourceFd = socket_;
   core_->kick();
   return info.Env().Undefined();
 }
@@ -103,41 +103,44 @@ Napi::Value PlayoutFastPath::rest(const Napi::CallbackInfo& info) {
 }
 
 void PlayoutFastPath::closeSocket() {
-  core_->sourceFd = -1;
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
 }
 
-bool PlayoutFastPath::carry() {
-  if (carryPackets()) return true;
-  interrupt();
-  return false;
-}
-
-void PlayoutFastPath::interrupt() {
-  core_->sourceFd = -1;
-  handOver();
-}
-
-// What the socket has but packets, its end or an error, is JavaScript's to read.
-bool PlayoutFastPath::carryPackets() {
-  const ssize_t got = recv(socket_, bytes_.data() + end_, bytes_.size() - end_, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-  if (got <= 0) return false;
-  end_ += static_cast<std::size_t>(got);
-  for (;;) {
-    WirePacket packet;
-    std::size_t messageBytes = 0;
-    const WireRead read =
-        readPacket(bytes_.data() + start_, end_ - start_, packet, messageBytes);
-    if (read == WireRead::kIncomplete) break;
-    if (read == WireRead::kOther || !play(packet)) return false;
-    start_ += messageBytes;
+// One packet at a time: the card has its turn between two. What is no packet, the end, or an error
+// is JavaScript's to read.
+Carried PlayoutFastPath::carry() {
+  WirePacket packet;
+  std::size_t messageBytes = 0;
+  if (!hasMessage() && !receive()) {
+    handOver();
+    return Carried::kDone;
   }
+  const WireRead read = readPacket(bytes_.data() + start_, end_ - start_, packet, messageBytes);
+  if (read == WireRead::kIncomplete) return Carried::kDone;
+  if (read == WireRead::kOther || !play(packet)) {
+    handOver();
+    return Carried::kDone;
+  }
+  start_ += messageBytes;
+  return hasMessage() ? Carried::kMore : Carried::kDone;
+}
+
+bool PlayoutFastPath::hasMessage() const {
+  WirePacket packet;
+  std::size_t messageBytes = 0;
+  return readPacket(bytes_.data() + start_, end_ - start_, packet, messageBytes) !=
+         WireRead::kIncomplete;
+}
+
+// False at the end of the stream, or an error.
+bool PlayoutFastPath::receive() {
   std::memmove(bytes_.data(), bytes_.data() + start_, end_ - start_);
   end_ -= start_;
   start_ = 0;
-  return true;
+  const ssize_t got = recv(socket_, bytes_.data() + end_, bytes_.size() - end_, MSG_DONTWAIT);
+  if (got > 0) end_ += static_cast<std::size_t>(got);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 bool PlayoutFastPath::play(const WirePacket& packet) {

@@ -78,9 +78,10 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
     int64_t statistics[StreamMemory::kPlayoutStatisticCount];
   };
 
-  bool carry() override;
-  void interrupt() override;
-  bool carryPackets();
+  Carried carry() override;
+  void interrupt() override { handOver(); }
+  bool receive();
+  bool hasMessage() const;
   bool play(const WirePacket& packet);
   bool look(double nowUs, Look& look) const;
   bool isPlain(const WirePacket& packet, int frames, double nowUs, const Look& look) const;

@@ -101,6 +101,7 @@ void Stream::requestStop() {
 }
 
 bool Stream::letGo(int64_t limitNs) {
+  core_->endCarrying();
   const bool joined = thread_.join(limitNs);
   closeWatch();
   if (!joined) {

@@ -10,12 +10,17 @@
 
 namespace kvm_audio {
 
+enum class Carried {
+  kDone,
+  kMore,     // there is more to be carried, after the card had its turn
+  kRefused,  // nothing was done: the stream is JavaScript's
+};
+
 // Carries frames on the device thread: see FastPath.
 class Carrier {
  public:
   virtual ~Carrier() = default;
-  // False where something is left for JavaScript.
-  virtual bool carry() = 0;
+  virtual Carried carry() = 0;
   // The device does not run: what comes is JavaScript's.
   virtual void interrupt() {}
 };
@@ -34,16 +39,22 @@ struct StreamCore {
   void tell(Event event) {
     if (events.fetch_or(event, std::memory_order_acq_rel) == 0) toJs.signal();
   }
-  // Device thread: there may be something to carry. False where JavaScript is to be woken for it.
-  bool carry() {
+  // Device thread: there may be something to carry.
+  Carried carry() {
     // Who holds the lock is JavaScript, which takes the stream or gives it.
     const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
-    return lock.owns_lock() && carrier != nullptr && carrier->carry();
+    return lock.owns_lock() && carrier != nullptr ? carrier->carry() : Carried::kRefused;
   }
   // Device thread, while it does not look for what there is to carry.
   void interrupt() {
     const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
     if (lock.owns_lock() && carrier != nullptr) carrier->interrupt();
+  }
+  // JavaScript. A thread that comes back from the kernel later than it is waited for carries nothing.
+  void endCarrying() {
+    const std::lock_guard<std::mutex> guard(carrierLock);
+    carrier = nullptr;
+    sourceFd = -1;
   }
   // JavaScript: has the device thread look at what is new for it.
   void kick() {
@@ -62,7 +73,8 @@ struct StreamCore {
   // What carries is touched under the lock alone; nullptr: JavaScript has the stream.
   std::mutex carrierLock;
   Carrier* carrier = nullptr;
-  std::atomic<int> sourceFd{-1};  // playback: readable where there may be something to carry
+  // Playback: readable where there may be something to carry. Written under the lock.
+  std::atomic<int> sourceFd{-1};
 };
 
 }  // namespace kvm_audio

@@ -13,7 +13,8 @@ namespace kvm_audio {
 // it, so a thread that hangs in the kernel can do no harm when it comes back.
 //
 // Indices into the ring run from 0 to 2 × slotCount − 1, so that full and empty differ without
-// either side ever wrapping at 2³². Each word but kKick has exactly one writer.
+// either side ever wrapping at 2³². Each word but kKick has one writer
+// at a time; what is JavaScript's to write is the fast path's while that has the stream.
 class StreamMemory {
  public:
   // Int32 words. The numbers are exported to TypeScript as `layout`.
@@ -52,7 +53,7 @@ class StreamMemory {
     kLastProgressUs,
     kPlayoutStatisticCount,
 
-    kWakeups = kPlayoutStatisticCount,  // notifications sent to JavaScript
+    kWakeups = kPlayoutStatisticCount,  // of JavaScript by the device thread, but for a fast path's
     kPollRounds,
     kPollTimeouts,
     kXruns,

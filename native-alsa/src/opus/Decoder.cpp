@@ -92,12 +92,13 @@ Napi::Value Decoder::finalRange(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), range);
 }
 
-// A decoder that is closed is no fast path's any more.
 int Decoder::Held::framesOf(const uint8_t* packet, int bytes) const {
+  if (!decoder) return OPUS_INVALID_STATE;
   return opus_decoder_get_nb_samples(decoder.get(), packet, bytes);
 }
 
 int Decoder::Held::decodePacket(const uint8_t* packet, int bytes, int16_t* out, int framesMax) {
+  if (!decoder) return OPUS_INVALID_STATE;
   return opus_decode(decoder.get(), packet, bytes, out, framesMax, 0);
 }
 

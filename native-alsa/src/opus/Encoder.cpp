@@ -121,8 +121,8 @@ Napi::Value Encoder::finalRange(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), range);
 }
 
-// An encoder that is closed is no fast path's any more.
 int Encoder::Held::encodePacket(const int16_t* pcm, int frames, uint8_t* out, int room) {
+  if (!encoder) return OPUS_INVALID_STATE;
   return opus_encode(encoder.get(), pcm, frames, out, room);
 }
 

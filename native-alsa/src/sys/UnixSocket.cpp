@@ -69,9 +69,12 @@ void UnixSocket::receive() {
   const ssize_t count = recv(fd_, buffer_ + offset_, capacity_ - offset_, MSG_DONTWAIT);
   const int error = count < 0 ? errno : 0;
   if (count > 0) {
+    placed_ = false;
     const int32_t next =
         callFromLoop(Env(), onEvent_, *context_, static_cast<int32_t>(count), -1);
-    if (next >= 0 && static_cast<size_t>(next) < capacity_) {
+    if (placed_) {
+      // It is behind what was told since.
+    } else if (next >= 0 && static_cast<size_t>(next) < capacity_) {
       offset_ = static_cast<size_t>(next);
     } else {
       reading_ = false;
@@ -121,7 +124,10 @@ Napi::Value UnixSocket::lend(const Napi::CallbackInfo& info) {
 Napi::Value UnixSocket::takeBack(const Napi::CallbackInfo& info) {
   const int32_t next = intOr(info[0], -1);
   lent_ = false;
-  if (next >= 0 && static_cast<size_t>(next) < capacity_) offset_ = static_cast<size_t>(next);
+  if (next >= 0 && static_cast<size_t>(next) < capacity_) {
+    offset_ = static_cast<size_t>(next);
+    placed_ = true;
+  }
   look();
   return info.Env().Undefined();
 }

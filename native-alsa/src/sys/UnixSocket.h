@@ -54,6 +54,8 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
   bool reading_ = true;
   bool wantRoom_ = false;
   bool lent_ = false;
+  // takeBack() has said where the next bytes go, while JavaScript was being told of others.
+  bool placed_ = false;
   std::shared_ptr<SocketGate> gate_;
   uint8_t* buffer_ = nullptr;
   size_t capacity_ = 0;

@@ -186,9 +186,9 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   #closeDevice(): void {
     const device = this.#device;
     if (!device) return;
-    this.#owner.onClosing(device);
     this.#device = undefined;
     this.#opened = false;
+    this.#owner.onClosing(device);
     this.#closing = device.close(closeTimeoutMs).then((how) => {
       if (how === 'joined') return;
       this.#options.log.warn('the device thread hangs and was left behind');

@@ -49,6 +49,8 @@ export interface Pipeline {
   skipBacklog?(): number;
   /** So many frames may queue from now on; what is beyond them goes, the oldest first. */
   setBuffer(frames: number): void;
+  /** Whether the event loop may stand still for some 10 ms now without being heard. */
+  readonly mayPause: boolean;
   /** Gives everything back: clients, device, slots. */
   stop(): Promise<void>;
 }
@@ -149,7 +151,7 @@ export async function runPipeline(
   };
   heartbeat();
   setInterval(heartbeat, heartbeatMs);
-  unmapUnusedLater(log);
+  unmapUnusedLater(log, () => need().mayPause);
 }
 
 function setNiceness(niceness: number, log: Log): void {

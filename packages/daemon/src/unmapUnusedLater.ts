@@ -7,12 +7,16 @@ const everyMs = 600_000;
 
 /**
  * From a minute after the start on, now and then gives back the pages of Node's program that only
- * the start, the compiler or something rare has needed, and what is free in the heap: on a small
+ * the start, the compiler or something rare has needed, and what is free in the heaps: on a small
  * device they are better used by others. Holds no process open.
+ *
+ * @param mayPause whether the event loop may stand still for some 10 ms now. V8's heap is collected
+ *   then: who hardly runs is not collected by itself for long. Needs Node's --expose-gc.
  */
-export function unmapUnusedLater(log: Log): void {
+export function unmapUnusedLater(log: Log, mayPause: () => boolean): void {
   function unmap(): void {
     try {
+      if (mayPause()) globalThis.gc?.();
       unmapUnused();
     } catch (error) {
       log.debug({ error }, 'unused memory stays mapped');

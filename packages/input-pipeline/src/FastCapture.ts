@@ -35,6 +35,11 @@ export class FastCapture {
     this.#onCarried = onCarried;
   }
 
+  /** The thread has the stream. */
+  get isLent(): boolean {
+    return this.#packet !== undefined;
+  }
+
   /**
    * Does nothing while a packet waits for a client.
    *
@@ -45,14 +50,15 @@ export class FastCapture {
     const gates = this.#packet ? undefined : this.#sinks.idleGates(frameMs);
     const packet = gates && acquire();
     if (!gates || !packet) return;
-    this.#packet = packet;
     this.#slotFrames = frameMs * framesPerMs;
     const { seq, mediaTime } = this.#numbers;
     const tellRows = Math.ceil(lookMs / frameMs);
     const slotFrames = this.#slotFrames;
     const { bytes } = packet;
     const { fastPath } = this.#device;
-    fastPath.engage({ encoder, gates, packet: bytes, slotFrames, seq, mediaTime, tellRows });
+    const parts = { encoder, gates, packet: bytes };
+    if (fastPath.engage({ ...parts, slotFrames, seq, mediaTime, tellRows })) this.#packet = packet;
+    else packet.release();
   }
 
   takeBack(): void {

@@ -236,10 +236,11 @@ export class InputPipeline implements Pipeline {
     // The reply to hello is written before the first packet: both are queued in this order.
     setImmediate(() => {
       if (connection.closed) return;
-      this.#stream.hold(() => this.#sinks.add(connection));
-      if (this.#quality.effective !== told) {
+      this.#stream.hold(() => {
+        this.#sinks.add(connection);
+        if (this.#quality.effective === told) return;
         connection.notify('format.changed', this.#quality.format);
-      }
+      });
     });
     log.info({ client: hello.client }, 'listener connected');
     return {
@@ -300,6 +301,10 @@ export class InputPipeline implements Pipeline {
     this.#xrunsBefore += xruns;
   }
 
+  get mayPause(): boolean {
+    return this.#fast?.isLent ?? true;
+  }
+
   listQuality(): QualityEntry[] {
     return this.#quality.list();
   }
@@ -309,14 +314,15 @@ export class InputPipeline implements Pipeline {
   }
 
   setQuality(level: QualityLevel): QualityEntry {
-    this.#stream.hold(() => {
-      const format = this.#quality.setLevel(level);
-      this.#encoder.setFormat(format);
-      this.#device.device?.setSlotFrames(format.frameMs * framesPerMs);
+    return this.#stream.hold(() => {
+      const effective = this.#quality.setLevel(level);
+      this.#encoder.setFormat(effective);
+      this.#device.device?.setSlotFrames(effective.frameMs * framesPerMs);
+      // Before the first packet of it.
+      const { entry } = this.#quality;
+      this.#sinks.notify('format.changed', entry.format);
+      return entry;
     });
-    const entry = this.quality();
-    this.#sinks.notify('format.changed', entry.format);
-    return entry;
   }
 
   setBuffer(frames: number): void {

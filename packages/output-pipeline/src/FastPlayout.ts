@@ -4,6 +4,10 @@ import { type Connection, ReceivedPacket } from '@kvm-audio/protocol';
 import type { Player } from './Player.js';
 import { historyFrames } from './Splicer.js';
 
+/** A source none of whose packets is plain would cost more by a fast path than without. */
+const vainMax = 4;
+const restPackets = 50;
+
 /**
  * The fast path of an open card: while its stream is steady, packets go from the source's socket
  * to the ring on the card's own thread. It is lent the source and the player, and gives both back
@@ -17,6 +21,10 @@ export class FastPlayout {
   #source: Connection | undefined;
   /** It ended at something that is to be read first. */
   #isToRead = false;
+  /** Lendings one after another that carried nothing. */
+  #vain = 0;
+  /** Packets that go by before the next. */
+  #restPackets = 0;
 
   /** @param onCarried a packet was played; both are good until it returns. */
   constructor(
@@ -29,14 +37,20 @@ export class FastPlayout {
     this.#onCarried = onCarried;
   }
 
+  /** The thread has the stream. */
+  get isLent(): boolean {
+    return this.#source !== undefined;
+  }
+
   /** The player has had a packet from the source's own connection. */
   noteRead(): void {
     this.#isToRead = false;
+    if (this.#restPackets > 0) this.#restPackets -= 1;
   }
 
   /** Does nothing where the stream is not steady: it is for the player then. */
   lend(source: Connection, nowUs: number): void {
-    if (this.#source || this.#isToRead) return;
+    if (this.#source || this.#isToRead || this.#restPackets > 0) return;
     const steady = this.#player.steady(nowUs);
     if (!steady) return;
     const fd = source.lend();
@@ -58,6 +72,11 @@ export class FastPlayout {
     for (let index = 0; index < packets; index++) this.#tell(this.#path.packet(index));
     this.#player.played.end = this.#path.historyEnd;
     this.#isToRead = this.#path.handedOver;
+    this.#vain = this.#isToRead && packets === 0 ? this.#vain + 1 : 0;
+    if (this.#vain === vainMax) {
+      this.#vain = 0;
+      this.#restPackets = restPackets;
+    }
     source.takeBack(this.#path.takeRest());
   }
 

@@ -306,9 +306,8 @@ export class OutputPipeline implements Pipeline {
   }
 
   #onClosing(device: PcmPlayback): void {
-    // What comes of it is not to be lent again.
     const fast = this.#fast;
-    this.#fast = undefined;
+    this.#fast = undefined; // what comes now is not to be lent again
     fast?.takeBack();
     const { underruns, xruns } = device.counters();
     this.#underrunsBefore += underruns;
@@ -322,6 +321,10 @@ export class OutputPipeline implements Pipeline {
     if (!this.#arrivals.isStreaming(nowUs) || !this.#source) return 'idle';
     const standsStill = (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax;
     return standsStill ? 'host-idle' : 'running';
+  }
+
+  get mayPause(): boolean {
+    return this.#source === undefined || this.#fast?.isLent !== false;
   }
 
   listQuality(): QualityEntry[] {

@@ -2,6 +2,7 @@
 ':' /* For the shell up to `exec`, for Node.js from there on.
 # Its flags can be given in no other way that every `env` knows. It is idle nearly always: small
 # heaps, and no compiler, whose work would not pay, save 2 of 18 MB of its memory.
-exec node --max-semi-space-size=1 --max-old-space-size=64 --single-threaded --max-opt=0 "$0" "$@"
+exec node --max-semi-space-size=1 --max-old-space-size=64 --single-threaded --max-opt=0 \
+  --expose-gc "$0" "$@"
 */
 import '../dist/main.js';

@@ -47,7 +47,12 @@ const stderrBytesMax = 4_096;
  * core. The optimising compiler stays: `--no-opt` saves 1 MB of private memory here and costs a
  * seventh more CPU once the program is warm.
  */
-const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=32', '--v8-pool-size=1'];
+const nodeFlags = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=32',
+  '--v8-pool-size=1',
+  '--expose-gc',
+];
 
 /**
  * One thread for what blocks, and one heap for all threads: the compiler's memory is then used again
