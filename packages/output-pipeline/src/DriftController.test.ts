@@ -66,6 +66,26 @@ describe('24 hours', () => {
   });
 });
 
+test('no pace begins with what is told late: it would hold from another time than is believed', () => {
+  const controller = new DriftController();
+  const see = (fromS: number, untilS: number, marginMs: number, isLive: boolean): void => {
+    for (let s = fromS; s < untilS; s += 0.02) controller.observe(marginMs * ms, s * 1e6, isLive);
+  };
+  see(0, 3, goalMs, true);
+  expect(controller.isAtRest).toBe(true);
+  see(3, 7, goalMs + 2, false);
+  expect([controller.isAtRest, controller.correctionPpm]).toEqual([false, 0]);
+  see(7, 9, goalMs + 2, true);
+  expect(controller.correctionPpm).toBeGreaterThan(100);
+  controller.begin();
+  see(20, 22, goalMs, true);
+  controller.shift(-5 * ms);
+  see(22, 25, goalMs, false);
+  expect([controller.isShifting, controller.correctionPpm]).toEqual([true, 0]);
+  see(25, 27, goalMs, true);
+  expect(controller.correctionPpm).toBeGreaterThan(1_000);
+});
+
 test.each([900, -900])('clocks that part by %i ppm are no steps: they are followed', (ppm) => {
   const clocks = new Clocks();
   clocks.run(60, () => ppm, 1);

@@ -111,12 +111,22 @@ export class DriftController {
     return this.#intervalEndUs;
   }
 
-  /** A packet that came in its order finds so much margin, with what the resampler holds. */
-  observe(marginFrames: number, nowUs: number): void {
+  /** It leaves the pace alone, and nothing says that it will not. */
+  get isAtRest(): boolean {
+    return !this.#steering && !this.isShifting && this.#intervals === 0;
+  }
+
+  /**
+   * A packet that came in its order finds so much margin, with what the resampler holds.
+   *
+   * @param isLive it came just now: a pace that is told takes effect with the next packet. Else no
+   *   pace begins: what it does until the next interval ends would not be what is believed.
+   */
+  observe(marginFrames: number, nowUs: number, isLive = true): void {
     if (this.#intervalEndUs === 0) this.#intervalEndUs = nowUs + intervalUs;
     if (this.#count < marginsMax) this.#margins[this.#count++] = marginFrames;
     if (nowUs < this.#intervalEndUs) return;
-    if (this.#count >= marginsMin) this.#onInterval(nowUs);
+    if (this.#count >= marginsMin) this.#onInterval(nowUs, isLive);
     this.#restart();
   }
 
@@ -133,7 +143,7 @@ export class DriftController {
     this.#intervalEndUs = 0;
   }
 
-  #onInterval(nowUs: number): void {
+  #onInterval(nowUs: number, isLive: boolean): void {
     const marginMs = this.#median() / framesPerMs;
     const elapsedS = this.#lastUs === undefined ? 0 : (nowUs - this.#lastUs) / 1e6;
     this.#lastUs = nowUs;
@@ -152,8 +162,9 @@ export class DriftController {
     this.#shiftMs -= movedMs;
     this.#offMs = offMs;
     if (this.#steering) this.#steer(offMs, elapsedS);
-    else if (this.isShifting) this.#beginShift(offMs);
-    else this.#look(offMs);
+    else if (this.isShifting) {
+      if (isLive) this.#beginShift(offMs);
+    } else this.#look(offMs, isLive);
   }
 
   #beginShift(offMs: number): void {
@@ -162,9 +173,9 @@ export class DriftController {
     this.#steer(offMs, 0);
   }
 
-  #look(offMs: number): void {
+  #look(offMs: number, isLive: boolean): void {
     this.#intervals = Math.abs(offMs) > begin.offMs ? this.#intervals + 1 : 0;
-    if (this.#intervals < begin.intervals) return;
+    if (this.#intervals < begin.intervals || !isLive) return;
     this.#begin(this.#estimate.guessPpm);
     this.#steer(offMs, 0);
   }

@@ -5,6 +5,10 @@ import { type MarginGoal, MarginWatch } from './MarginWatch.js';
 const framesPerMs = mediaRate / 1000;
 /** Too much delay goes by the pace, within some five seconds; more than this is cut out. */
 const shiftFramesMax = 20 * framesPerMs;
+/** A packet that is told later than this is not live: see DriftController. */
+const liveUs = 100_000;
+/** While nothing is to be done to the pace it is looked at so often, if not for another reason. */
+const restUs = 1_250_000;
 /** Before the pace can be told, more than this is. */
 const cutFramesMin = 5 * framesPerMs;
 
@@ -45,7 +49,8 @@ export class MarginKeeper {
    * following packets elsewhere is to be back then.
    */
   paceEndUs(packetFrames: number, nowUs: number): number {
-    const { intervalEndUs } = this.#drift;
+    const { intervalEndUs, isAtRest } = this.#drift;
+    if (isAtRest) return nowUs + restUs;
     if (intervalEndUs > 0) return intervalEndUs;
     // It ends with the packet that comes an interval after the next one, or with the one behind.
     return nowUs + intervalUs + (1.5 * packetFrames * 1000) / framesPerMs;
@@ -72,6 +77,7 @@ export class MarginKeeper {
    * @param marginFrames that a packet finds, in its order
    * @param lateFrames by how much it is later than a punctual one
    * @param resamplerFrames beside the margin: they come and go with the correction
+   * @param toldLateUs so long ago it was: a packet that was carried is told later
    * @returns the frames to put in now, negative: to cut out
    */
   observe(
@@ -79,10 +85,12 @@ export class MarginKeeper {
     lateFrames: number,
     resamplerFrames: number,
     nowUs: number,
+    toldLateUs = 0,
   ): number {
     const change = this.#changeFor(marginFrames, lateFrames, nowUs);
     if (change !== 0) this.#drift.step();
-    else this.#drift.observe(marginFrames + lateFrames + resamplerFrames, nowUs);
+    else
+      this.#drift.observe(marginFrames + lateFrames + resamplerFrames, nowUs, toldLateUs < liveUs);
     return change;
   }
 

@@ -349,6 +349,7 @@ export class Player {
    * until it is carried out the margin is not what it will be.
    */
   #watchMargin(packet: ReceivedPacket, frames: number, nowUs: number): void {
+    const toldLateUs = this.#options.clock() - nowUs;
     const lateFrames = this.#options.target.observe(packet, frames, nowUs);
     const { seq, mediaTime, flags } = packet;
     const { playTime } = this.#jitter;
@@ -358,12 +359,11 @@ export class Player {
     if (flags & packetFlags.discontinuity) return;
     const early = mediaTime - playTime;
     const marginFrames = this.#card.fillFrames + early;
-    if (marginFrames < -lateFramesMax) return;
-    if (this.#skipsUnheard(marginFrames)) return;
+    if (marginFrames < -lateFramesMax || this.#skipsUnheard(marginFrames)) return;
     if (!this.#card.streaming || this.#changeFrames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
     const { heldFrames } = this.#writer;
-    const change = this.#margin.observe(marginFrames, lateFrames, heldFrames, nowUs);
+    const change = this.#margin.observe(marginFrames, lateFrames, heldFrames, nowUs, toldLateUs);
     this.#changeFrames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
     this.#writer.steer(this.#margin.correctionPpm);
