@@ -216,16 +216,14 @@ describe('a steady stream', () => {
     const bridge = await start();
     await isCarried(direction, bridge);
     const card = direction === 'input' ? daemon.inputCard : daemon.outputCard;
-    for (let i = 0; i < 3; i++) {
-      await card.control('unplug');
-      await daemon.waitForStatus(
-        'no card',
-        (status) => status[direction].stream?.state === 'no-device',
-      );
-      await card.control('replug');
-      await daemon.waitForStatus('card', (status) => status[direction].stream?.state === 'running');
-      await heard(bridge, 10);
-    }
+    await card.control('unplug');
+    await daemon.waitForStatus(
+      'no card',
+      (status) => status[direction].stream?.state === 'no-device',
+    );
+    await card.control('replug');
+    await daemon.waitForStatus('card', (status) => status[direction].stream?.state === 'running');
+    await heard(bridge, 10);
     for (const each of directions) await isCarried(each, bridge);
     await countsAddUp(bridge);
   });
@@ -249,7 +247,7 @@ describe('a steady stream', () => {
         listener.close();
       },
     ];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 20; i++) {
       await changes[Math.floor(random.next() * changes.length)]!();
       await heard(bridge, Math.floor(random.next() * 12));
     }
