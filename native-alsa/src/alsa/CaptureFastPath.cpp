@@ -6,15 +6,6 @@
 
 namespace kvm_audio {
 
-namespace {
-
-// Opus DTX: a packet of one or two bytes says that there is nothing to say.
-constexpr int kDtxBytesMax = 2;
-
-double nowUs() { return static_cast<double>(monotonicNs()) / 1000.0; }
-
-}  // namespace
-
 Napi::Function CaptureFastPath::define(Napi::Env env) {
   return DefineClass(env, "CaptureFastPath",
                      {
@@ -83,12 +74,12 @@ bool CaptureFastPath::carrySlot(const StreamMemory::SlotHeader& header) {
   row[kTimeUs] = header.timeUs;
   row[kLateUs] = header.lateUs;
   row[kPositionFrames] = header.positionFrames;
-  row[kStartUs] = nowUs();
+  row[kStartUs] = monotonicUs();
   const int bytes =
       encoder_->encodePacket(core_->memory.samples(index_), header.frames,
                             packet_ + kPacketHeaderBytesMax, kPayloadBytesMax);
   if (bytes < 1) return false;
-  row[kEncodedUs] = nowUs();
+  row[kEncodedUs] = monotonicUs();
   row[kPayloadBytes] = next_.payloadBytes = bytes;
   next_.captureTimeUs = static_cast<uint64_t>(header.timeUs + 0.5);
   next_.flags = bytes <= kDtxBytesMax ? kFlagDtx : 0;
@@ -96,7 +87,7 @@ bool CaptureFastPath::carrySlot(const StreamMemory::SlotHeader& header) {
   for (std::size_t i = 0; i < gates_.size() && unsentFrom_ < 0; i++) {
     if (!gates_[i]->sendWhole(packet_, length)) unsentFrom_ = static_cast<int>(i);
   }
-  row[kSentUs] = nowUs();
+  row[kSentUs] = monotonicUs();
   next_.seq++;
   next_.mediaTime += static_cast<uint64_t>(header.frames);
   index_ = core_->memory.next(index_);

@@ -18,15 +18,11 @@ namespace {
 
 using Memory = StreamMemory;
 
-// Opus DTX: a packet of one or two bytes says that there is nothing to say.
-constexpr int kDtxBytesMax = 2;
 // 60 ms, the longest Opus frame.
 constexpr int kPacketFramesMax = 2880;
 // The ratio is within 0.5 %.
 constexpr int kResampledFramesMore = 32;
 constexpr std::size_t kReceiveBytes = 4 * (kPacketHeaderBytesMax + kPayloadBytesMax);
-
-double nowUs() { return static_cast<double>(monotonicNs()) / 1000.0; }
 
 }  // namespace
 
@@ -147,13 +143,13 @@ bool PlayoutFastPath::play(const WirePacket& packet) {
   double* const row = nextRow();
   if (row == nullptr) return false;
   const int frames = decoder_->framesOf(packet.payload, packet.payloadBytes);
-  row[kArrivalUs] = nowUs();
+  row[kArrivalUs] = monotonicUs();
   Look seen;
   if (!look(row[kArrivalUs], seen) || !isPlain(packet, frames, row[kArrivalUs], seen)) return false;
-  row[kStartUs] = nowUs();
+  row[kStartUs] = monotonicUs();
   const int made = decode(packet, frames);
   if (made < 0) return false;
-  row[kEndUs] = nowUs();
+  row[kEndUs] = monotonicUs();
   commit(made);
   row[kSeq] = packet.seq;
   row[kMediaTime] = static_cast<double>(packet.mediaTime);

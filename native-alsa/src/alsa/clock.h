@@ -11,4 +11,7 @@ inline int64_t monotonicNs() {
   return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+// As JavaScript counts.
+inline double monotonicUs() { return static_cast<double>(monotonicNs()) / 1000.0; }
+
 }  // namespace kvm_audio

@@ -22,6 +22,8 @@ constexpr int kPacketHeaderBytesMax = 33;
 constexpr int kPacketLengthBytes = 4;
 constexpr int kPayloadBytesMax = 4096;
 constexpr uint8_t kFlagDtx = 2;
+// Opus DTX: a packet of one or two bytes says that there is nothing to say.
+constexpr int kDtxBytesMax = 2;
 
 // Writes the header, with a capture time, in front of `slot + kPacketHeaderBytesMax`, where the
 // payload lies. Returns the length of the whole message, which begins at `slot`.
