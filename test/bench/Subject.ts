@@ -31,6 +31,8 @@ export interface Subject {
   readonly pids: Readonly<Record<string, number>>;
   /** @returns undefined where it cannot say before its end. */
   counters(): Promise<Counters | undefined>;
+  /** @returns when it ran dry so far, CLOCK_MONOTONIC in µs; none where it does not tell. */
+  dryUs(): number[];
   /** @returns what its own monitor says of the whole path; undefined where it has none. */
   latency(): Promise<LatencySummary | undefined>;
   /** @returns what it counts only at its end. */
@@ -54,6 +56,8 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
     config: {
       input: { profile, quality: level, ...apart },
       output: { quality: level, ...apart },
+      // With the times of underruns.
+      log: { level: 'debug' },
     },
   });
   try {
@@ -75,6 +79,7 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
         bridge: bridge.pid,
       },
       counters: () => freshCounters(daemon),
+      dryUs: () => dryTimes(daemon.log),
       latency: async () => (await daemon.call('latency.get', {})).output?.endToEnd,
       stop: async () => {
         await daemon.stop();
@@ -85,6 +90,13 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
     await daemon.stop();
     throw error;
   }
+}
+
+/** Of the output pipeline's lines about underruns. */
+function dryTimes(log: string): number[] {
+  return [...log.matchAll(/"underruns":(\d+),"lastAtUs":(\d+)/g)].flatMap(([, count, atUs]) =>
+    new Array<number>(Number(count)).fill(Number(atUs)),
+  );
 }
 
 /** From reports that both pipelines make from now on. */
@@ -141,6 +153,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
     outputCard,
     pids: { capture: Number(capture), playback: Number(playback) },
     counters: async () => undefined,
+    dryUs: () => [],
     latency: async () => undefined,
     stop: async () => {
       await stop('SIGTERM');

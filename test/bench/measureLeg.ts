@@ -20,8 +20,11 @@ const longSeconds = 20;
 const spareSeconds = 10;
 /** So much exact silence under music is a gap. */
 const gapFramesMin = 48;
+/** From its beginning until the last sample before its silence is heard, and some silence. */
+const underrunUsMax = 10_000;
 
-export type Gap = { fromUs: number; untilUs: number; machineWasBad: boolean };
+type Stretch = { fromUs: number; untilUs: number };
+export type Gap = Stretch & { machineWasBad: boolean };
 
 export type Leg = {
   seconds: number;
@@ -32,6 +35,8 @@ export type Leg = {
   own: LatencySummary | undefined;
   /** Silence that was heard where sound was due. */
   gaps: Gap[];
+  /** Underruns that were too short for a gap, as far as the subject tells when they were. */
+  unheard: Gap[];
   /** The card's own under- and overruns, both cards. */
   cardXruns: number;
   /** What the subject itself counted; undefined where it says so only at its end. */
@@ -82,16 +87,24 @@ export async function measureLeg(
     const heard = await recording.stop();
     await player.stop('SIGKILL');
     const sound = listen(heard, recording.startFrames, input, output, before.atMs, after.atMs);
-    const gaps = sound.gaps.map((gap) => ({
-      ...gap,
-      machineWasBad: witness.wasBad(gap.fromUs, gap.untilUs),
-    }));
+    const judged = <T extends Stretch>(stretch: T) => ({
+      ...stretch,
+      machineWasBad: witness.wasBad(stretch.fromUs, stretch.untilUs),
+    });
+    const gaps = sound.gaps.map(judged);
+    const unheard = subject
+      .dryUs()
+      .filter((atUs) => atUs >= before.atMs * 1000 && atUs < after.atMs * 1000)
+      .map((atUs) => ({ fromUs: atUs, untilUs: atUs + underrunUsMax }))
+      .filter((dry) => !gaps.some((gap) => gap.fromUs < dry.untilUs && gap.untilUs > dry.fromUs))
+      .map(judged);
     return {
       seconds: (after.atMs - before.atMs) / 1000,
       latenciesMs: sound.latenciesMs,
       lostChirps: sound.lostChirps,
       own,
       gaps,
+      unheard,
       cardXruns: after.xruns - before.xruns,
       counted: difference(after.counters, before.counters),
       cpuPercent: cpuPercent(before, after),

@@ -159,6 +159,7 @@ export async function startPeer(name: PeerName, setting: Setting): Promise<Subje
     warmUpSeconds,
     pids: Object.fromEntries(processes.map(([part, { pid }]) => [part, pid])),
     counters: async () => undefined,
+    dryUs: () => [],
     latency: async () => undefined,
     stop,
   };

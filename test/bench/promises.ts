@@ -78,10 +78,11 @@ function latencyPromises(results: Results): Kept[] {
 }
 
 /** Gaps that were heard, and underruns that were counted beyond them; the machine's own apart. */
-function ownGaps({ gaps, counted }: Leg): { own: number; excused: number } {
-  const excused = gaps.filter(({ machineWasBad }) => machineWasBad).length;
-  const unheard = Math.max(0, (counted?.underruns ?? 0) - gaps.length);
-  return { own: gaps.length - excused + unheard, excused };
+function ownGaps({ gaps, unheard, counted }: Leg): { own: number; excused: number } {
+  const known = [...gaps, ...unheard];
+  const excused = known.filter(({ machineWasBad }) => machineWasBad).length;
+  const untold = Math.max(0, (counted?.underruns ?? 0) - known.length);
+  return { own: known.length - excused + untold, excused };
 }
 
 function underrunPromises(results: Results): Kept[] {

@@ -52,6 +52,8 @@ export type PlaybackCounters = {
   silenceFrames: number;
   /** how often that began */
   underruns: number;
+  /** when it began last, CLOCK_MONOTONIC, microseconds; 0 = never */
+  underrunUs: number;
   /** of the device */
   xruns: number;
   /** of JavaScript by the device thread, but for a fast path’s */
@@ -79,6 +81,7 @@ export class PcmPlayback {
     framesPlayed: 0,
     silenceFrames: 0,
     underruns: 0,
+    underrunUs: 0,
     xruns: 0,
     wakeups: 0,
     pollRounds: 0,
@@ -266,6 +269,7 @@ export class PcmPlayback {
     counters.framesPlayed = statistics[layout.framesMoved]!;
     counters.silenceFrames = statistics[layout.silenceFrames]!;
     counters.underruns = statistics[layout.underruns]!;
+    counters.underrunUs = statistics[layout.underrunUs]!;
     counters.deviceDelayFrames = statistics[layout.deviceDelayFrames]!;
     return counters;
   }

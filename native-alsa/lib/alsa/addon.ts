@@ -38,6 +38,7 @@ export type Layout = Readonly<
     | 'ringFullSlots'
     | 'silenceFrames'
     | 'underruns'
+    | 'underrunUs'
     | 'deviceDelayFrames'
     | 'fillFrames'
     | 'fillUs'

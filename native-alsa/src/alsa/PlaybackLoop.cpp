@@ -246,6 +246,7 @@ int PlaybackLoop::coverGap() {
     inGap_ = true;
     fadedInFrames_ = 0;
     statistic(StreamMemory::kUnderruns)++;
+    statistic(StreamMemory::kUnderrunUs) = monotonicNs() / 1000;
     const snd_pcm_sframes_t written = write(fade_.out(), fade_.frames());
     fade_.forget();
     if (written < 0) return static_cast<int>(written);

@@ -60,6 +60,7 @@ class StreamMemory {
     kSlotsFilled,        // capture
     kRingFullSlots,      // capture
     kUnderruns,          // playback
+    kUnderrunUs,         // playback: when the last of them began
     kDeviceDelayFrames,  // playback: snd_pcm_delay
     kStatisticCount,
   };

@@ -48,6 +48,7 @@ Napi::Object describeLayout(Napi::Env env) {
       {"ringFullSlots", Memory::kRingFullSlots},
       {"silenceFrames", Memory::kSilenceFrames},
       {"underruns", Memory::kUnderruns},
+      {"underrunUs", Memory::kUnderrunUs},
       {"deviceDelayFrames", Memory::kDeviceDelayFrames},
       {"fillFrames", Memory::kFillFrames},
       {"fillUs", Memory::kFillUs},

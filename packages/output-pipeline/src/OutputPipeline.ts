@@ -49,6 +49,7 @@ import {
   welcome,
 } from '@kvm-audio/protocol';
 import { Arrivals } from './Arrivals.js';
+import { CardFaults } from './CardFaults.js';
 import { FastPlayout } from './FastPlayout.js';
 import { JitterCapacity } from './JitterCapacity.js';
 import { OutputQuality } from './OutputQuality.js';
@@ -100,9 +101,7 @@ export class OutputPipeline implements Pipeline {
   readonly #arrivals = new Arrivals();
   readonly #shape: PlaybackShape;
   readonly #capacity: JitterCapacity;
-  /** Of the devices that were closed. */
-  #underrunsBefore = 0;
-  #xrunsBefore = 0;
+  readonly #faults: CardFaults;
 
   constructor(context: PipelineContext) {
     const { config, log, fatal } = context;
@@ -111,6 +110,7 @@ export class OutputPipeline implements Pipeline {
     const { targetMs: fixedMs, targetMsMax: mostMs, bufferMs, periodMs } = output;
     this.#target = new PlayoutTarget({ fixedMs, mostMs });
     this.#shape = { bufferMs, periodMs };
+    this.#faults = new CardFaults(log);
     this.#cardRate = new CardRate(log, () => this.#device.reopen());
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
     this.#listener = new ClientListener({
@@ -309,9 +309,7 @@ export class OutputPipeline implements Pipeline {
     const fast = this.#fast;
     this.#fast = undefined; // what comes now is not to be lent again
     fast?.takeBack();
-    const { underruns, xruns } = device.counters();
-    this.#underrunsBefore += underruns;
-    this.#xrunsBefore += xruns;
+    this.#faults.end(device.counters());
     this.#player = undefined;
     this.#jitter.reset();
   }
@@ -388,9 +386,8 @@ export class OutputPipeline implements Pipeline {
       driftPpm: this.#player?.driftPpm ?? null,
       correctionPpm: this.#player?.correctionPpm ?? 0,
       correctedBy: this.#player?.correctedBy ?? null,
-      underruns: this.#underrunsBefore + (device?.underruns ?? 0),
+      ...this.#faults.look(device),
       callMs: Math.round(callMs(device, nowUs)),
-      xruns: this.#xrunsBefore + (device?.xruns ?? 0),
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
       tuning: this.#tuning(nowUs),

@@ -6,11 +6,12 @@ import { PlayoutTarget, type PlayoutTargetOptions } from './PlayoutTarget.js';
 const ms = mediaRate / 1000;
 const frameMs = 20;
 
-/** A target that sees a packet each 20 ms, each as late as it is told. */
+/** A target that sees a packet a frame, each as late as it is told. */
 class Bench {
   readonly target: PlayoutTarget;
   readonly #local: boolean;
   #seq = 0;
+  #timeMs = 5_000;
 
   constructor(options: Partial<PlayoutTargetOptions> = {}, local = false) {
     this.target = new PlayoutTarget({ fixedMs: undefined, mostMs: 150, ...options });
@@ -21,18 +22,19 @@ class Bench {
     return this.target.goalFrames / ms;
   }
 
-  packet(lateMs: number, changed: Partial<AudioPacket> = {}): number | undefined {
-    const atUs = this.#seq * frameMs * 1_000 + 5e6;
+  packet(lateMs: number, changed: Partial<AudioPacket> = {}, eachMs = frameMs): number | undefined {
+    const atUs = this.#timeMs * 1_000;
     const packet = receivedPacket({
       seq: this.#seq,
-      mediaTime: this.#seq * frameMs * ms,
+      mediaTime: this.#timeMs * ms,
       captureTimeUs: this.#local ? atUs : undefined,
       flags: 0,
       payload: Buffer.alloc(3),
       ...changed,
     });
     this.#seq += 1;
-    return this.target.observe(packet, frameMs * ms, atUs + lateMs * 1_000);
+    this.#timeMs += eachMs;
+    return this.target.observe(packet, eachMs * ms, atUs + lateMs * 1_000);
   }
 
   seconds(seconds: number, lateMs: (index: number) => number = () => 0): this {
@@ -53,7 +55,18 @@ describe('the playout target', () => {
     bench.seconds(2);
     expect(before - bench.goalMs).toBeGreaterThanOrEqual(4);
     expect(bench.seconds(60).goalMs).toBe(7);
-    expect(new Bench({}, true).seconds(60).goalMs).toBe(5);
+  });
+
+  test.each([
+    { each: 20, leastMs: 7.4 },
+    { each: 10, leastMs: 6.2 },
+    { each: 5, leastMs: 5.6 },
+  ])('falls to $leastMs ms for a source on this machine with frames of $each', (row) => {
+    const bench = new Bench({}, true);
+    for (let i = 0; i < 70_000 / row.each; i++) bench.packet(0, {}, row.each);
+    expect(bench.goalMs).toBeCloseTo(row.leastMs, 1);
+    bench.packet(5);
+    expect(bench.seconds(2).goalMs).toBeCloseTo(7.4, 1);
   });
 
   test('covers all but one packet in 200', () => {

@@ -12,19 +12,33 @@ export type PlayoutTargetOptions = {
 const framesPerMs = mediaRate / 1000;
 /**
  * By the source: one on this machine loses nothing, so that its low water can be lower. What is
- * late there is a wake-up; a busy machine has some a minute, each cheaper than a longer delay, and
- * what is rarely later than `rarelyMsMax` does not move the way from card to card beyond 50 ms.
+ * late there is a wake-up. Any machine has some of a few milliseconds now and then, without a sign
+ * beforehand: they are covered from the start, more of them where a longer frame makes the delay
+ * long anyway. A busy one has later ones, each cheaper than a longer delay; what is rarely later
+ * than `rarelyMsMax` does not move the way from card to card beyond 50 ms.
  */
 const sourceKinds = {
-  local: { startMs: 10, lowWaterMs: 3, outliersPerMinute: 10, rarelyMsMax: 16 },
-  remote: { startMs: 20, lowWaterMs: 5, outliersPerMinute: 1, rarelyMsMax: Infinity },
+  local: {
+    startMs: 10,
+    lowWaterMs: 3,
+    leastOverLowWaterMs: 2,
+    leastShareOfFrame: 0.12,
+    outliersPerMinute: 10,
+    rarelyMsMax: 16,
+  },
+  remote: {
+    startMs: 20,
+    lowWaterMs: 5,
+    leastOverLowWaterMs: 2,
+    leastShareOfFrame: 0,
+    outliersPerMinute: 1,
+    rarelyMsMax: Infinity,
+  },
 } as const;
 /** Of packets that are late rarely, and of those that are so often that each counts. */
 const quantiles = { rarely: 0.995, often: 0.95 } as const;
 /** Between the low water and the lateness that is to be in time. */
 const spareMs = 1;
-/** A target that every packet would be too late for is none. */
-const leastOverLowWaterMs = 2;
 /** For so long a source is not known well enough to go below the start. */
 const warmUpUs = 10_000_000;
 const slackMs = { following: 1, fixed: 5 };
@@ -47,6 +61,7 @@ export class PlayoutTarget {
   readonly #lateness = new Lateness();
   readonly #histogram = new LatenessHistogram();
   #kind: keyof typeof sourceKinds = 'remote';
+  #frameMs = 0;
   #goalMs: number;
   #sinceUs: number | undefined;
   #steeredUs = 0;
@@ -110,7 +125,9 @@ export class PlayoutTarget {
   }
 
   #bounded(ms: number): number {
-    return Math.max(Math.min(ms, this.goalMsMax), this.#lowWaterMs() + leastOverLowWaterMs);
+    const { leastOverLowWaterMs, leastShareOfFrame } = sourceKinds[this.#kind];
+    const overLowWaterMs = leastOverLowWaterMs + leastShareOfFrame * this.#frameMs;
+    return Math.max(Math.min(ms, this.goalMsMax), this.#lowWaterMs() + overLowWaterMs);
   }
 
   /** Another source: what is known of the last one says nothing. */
@@ -128,6 +145,7 @@ export class PlayoutTarget {
 
   /** @returns by how many frames it is late; undefined for a copy. */
   observe(packet: ReceivedPacket, frames: number, nowUs: number): number | undefined {
+    this.#frameMs = frames / framesPerMs;
     this.#sinceUs ??= this.#begin(packet, nowUs);
     if (packet.flags & packetFlags.discontinuity) this.rebase();
     const lateUs = this.#lateness.observe(packet, frames, nowUs);
