@@ -122,8 +122,7 @@ export class PlayoutBench {
   }
 
   engage(changed: Partial<PlayoutEngagement> = {}): boolean {
-    return this.path.engage({
-      fd: duplicateFd(this.#ours),
+    return this.path.engage(duplicateFd(this.#ours), {
       decoder: this.decoder.role,
       resampler: this.resampler?.role,
       historyEnd: this.history.end,

@@ -34,8 +34,6 @@ export type PlayoutState = {
 };
 
 export type PlayoutEngagement = PlayoutState & {
-  /** a descriptor of the source's socket, which the thread closes */
-  fd: number;
   /** the `role` of a native decoder */
   decoder: object;
   /** the `role` of the resampler, where packets go through it */
@@ -143,8 +141,11 @@ export class PlayoutFastPath {
     return this.#engaged;
   }
 
-  /** @returns false once the stream has ended: the descriptor is still the caller's. */
-  engage(engagement: PlayoutEngagement): boolean {
+  /**
+   * @param fd a descriptor of the source's socket, which the thread closes
+   * @returns false once the stream has ended: the descriptor is still the caller's.
+   */
+  engage(fd: number, engagement: PlayoutEngagement): boolean {
     if (this.#closed) return false;
     const values = this.#state;
     const ring = this.#ring;
@@ -159,7 +160,7 @@ export class PlayoutFastPath {
     values[state.silenceFrames] = engagement.silenceFrames;
     values[state.standstillUs] = engagement.standstillUs;
     values[state.tellAtUs] = engagement.tellAtUs;
-    const { fd, decoder, resampler } = engagement;
+    const { decoder, resampler } = engagement;
     this.#engaged = true;
     this.#addon.engage(fd, decoder, resampler ?? null, values);
     return true;

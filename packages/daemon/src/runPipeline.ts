@@ -22,6 +22,7 @@ import {
   heartbeatMs,
   type PipelineWelcome,
   pipelineNotices,
+  reportText,
   supervisorFd,
 } from './pipelineChannel.js';
 import { SocketStream } from './SocketStream.js';
@@ -147,7 +148,7 @@ export async function runPipeline(
   await pipeline.start();
   channel.notify(pipelineNotices.ready, {});
   const heartbeat = (): void => {
-    if (!stopping) channel.notify(pipelineNotices.heartbeat, need().report());
+    if (!stopping) channel.notify(pipelineNotices.heartbeat, reportText(need().report()));
   };
   heartbeat();
   setInterval(heartbeat, heartbeatMs);

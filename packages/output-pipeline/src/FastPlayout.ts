@@ -55,7 +55,7 @@ export class FastPlayout {
     if (!steady) return;
     const fd = source.lend();
     if (fd === undefined) return;
-    if (this.#path.engage({ ...steady, fd })) {
+    if (this.#path.engage(fd, steady)) {
       this.#source = source;
       return;
     }

@@ -214,10 +214,11 @@ export class OutputPipeline implements Pipeline {
     this.#arrivals.note(packet, carried.arrivalUs);
     carried.captureTimeUs = packet.captureTimeUs;
     this.#player?.noteCarried(packet, carried);
-    this.#watchRate({ ...carried, streaming: true });
+    const { seenUs: timeUs, playedFrames: positionFrames } = carried;
+    this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: false });
   }
 
-  #watchRate(seen?: Pick<Playout, 'streaming' | 'playedFrames' | 'seenUs'>): void {
+  #watchRate(seen?: Playout): void {
     if (!seen) return;
     const { seenUs: timeUs, playedFrames: positionFrames, streaming } = seen;
     this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: !streaming });

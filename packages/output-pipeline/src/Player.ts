@@ -5,13 +5,13 @@ import {
   type PacketSlot,
   type PlayoutStep,
 } from '@kvm-audio/audio';
-import type { CarriedPacket } from '@kvm-audio/native-alsa/alsa';
+import type { CarriedPacket, PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { CardView, standstillUs } from './CardView.js';
 import { MarginKeeper } from './MarginKeeper.js';
 import { backlogFrames, scarceFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
-import type { PlayerCounters, PlayerOptions, PlayerParts, SteadyPlayout } from './PlayerParts.js';
+import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
 import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
 import { changeFramesMin, fadeFrames, type PlayedLine } from './Splicer.js';
@@ -97,7 +97,7 @@ export class Player {
    * What a fast path needs to play what comes next; undefined where that is more than to decode it,
    * or where this player's parts cannot be lent.
    */
-  steady(nowUs: number): SteadyPlayout | undefined {
+  steady(nowUs: number): PlayoutEngagement | undefined {
     this.#look(nowUs);
     const next = this.#jitter.plainNext;
     const decoder = this.#decoder.role;

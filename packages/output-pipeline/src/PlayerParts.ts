@@ -1,5 +1,4 @@
 import type { JitterBuffer, OpusDecoder } from '@kvm-audio/audio';
-import type { PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import { type DropCounts, noDrops } from '@kvm-audio/protocol';
 import type { PcmSink } from './PcmSink.js';
 import type { PlayoutLatency } from './PlayoutLatency.js';
@@ -40,6 +39,3 @@ export type PlayerOptions = {
   /** CLOCK_MONOTONIC, in microseconds. */
   clock(): number;
 };
-
-/** What a player lends to a fast path. */
-export type SteadyPlayout = Omit<PlayoutEngagement, 'fd'>;

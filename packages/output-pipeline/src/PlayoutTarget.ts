@@ -20,9 +20,9 @@ const framesPerMs = mediaRate / 1000;
 const sourceKinds = {
   local: {
     startMs: 10,
-    lowWaterMs: 3,
+    lowWaterMs: 3.5,
     leastOverLowWaterMs: 2,
-    leastShareOfFrame: 0.12,
+    leastShareOfFrame: 0.13,
     outliersPerMinute: 10,
     rarelyMsMax: 16,
   },

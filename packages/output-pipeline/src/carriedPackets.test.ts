@@ -7,13 +7,13 @@ import {
   packetFrames,
   packetSlotBytes,
 } from '@kvm-audio/audio';
-import { type CarriedPacket, Resampler } from '@kvm-audio/native-alsa/alsa';
+import { type CarriedPacket, type PlayoutEngagement, Resampler } from '@kvm-audio/native-alsa/alsa';
 import { type AudioPacket, mediaRate, noDrops, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { SimulatedCard } from '../../../test/helpers/SimulatedCard.js';
 import { Player } from './Player.js';
-import type { PlayerCounters, SteadyPlayout } from './PlayerParts.js';
+import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
 import { historyFrames } from './Splicer.js';
@@ -90,7 +90,7 @@ class Bench {
     outputRate: mediaRate,
   });
   readonly #carries: boolean;
-  #lent: SteadyPlayout | undefined;
+  #lent: PlayoutEngagement | undefined;
   readonly #log: { packet: AudioPacket; carried: CarriedPacket }[] = [];
   readonly #piece = new Int16Array(2 * 60 * ms);
   #lowWater = false;
@@ -174,7 +174,7 @@ class Bench {
   }
 
   /** See PlayoutFastPath.cpp. */
-  #isPlain(lent: SteadyPlayout, { seq, mediaTime, flags, payload }: AudioPacket): boolean {
+  #isPlain(lent: PlayoutEngagement, { seq, mediaTime, flags, payload }: AudioPacket): boolean {
     const playout = this.card.playout();
     return (
       playout.streaming &&
@@ -190,7 +190,7 @@ class Bench {
     );
   }
 
-  #carry(lent: SteadyPlayout, packet: AudioPacket): void {
+  #carry(lent: PlayoutEngagement, packet: AudioPacket): void {
     const { nowUs } = this.card;
     const { queuedFrames, ringFrames, beyondFrames } = this.card.playout();
     const slot = this.card.acquire()!;
@@ -220,7 +220,7 @@ class Bench {
     });
   }
 
-  #remember(lent: SteadyPlayout, frames: number): void {
+  #remember(lent: PlayoutEngagement, frames: number): void {
     const { line } = this.player.played;
     if (lent.historyEnd + frames > line.length / 2 - 60 * ms) {
       line.copyWithin(0, 2 * (lent.historyEnd - historyFrames), 2 * lent.historyEnd);

@@ -9,7 +9,7 @@ const packetMsMax = 60;
 /** PCM that the ring can hold at the longest packet. */
 const ringSlots = 16;
 /** The card's thread puts in silence when the device holds only so much. */
-export const guardFrames = 2 * framesPerMs;
+export const guardFrames = 1.5 * framesPerMs;
 
 /** What of a playing card changes while the process runs, besides the target. */
 export type PlaybackShape = {

@@ -8,6 +8,7 @@ import {
   type LogRecord,
   type PipelineWelcome,
   pipelineNotices,
+  readReport,
   SocketStream,
 } from '@kvm-audio/daemon';
 import { socketPair } from '@kvm-audio/native-alsa/sys';
@@ -272,7 +273,7 @@ export class PipelineProcess {
       this.#readyAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
-      this.#report = params as PipelineReport;
+      this.#report = readReport(params as string);
       this.#reportAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
       const { callMs } = this.#report;
