@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # Node's own headers, where they lie beside it; else node-gyp fetches them.
 NODEDIR = $(shell node -p "const d=require('path').resolve(process.execPath,'../..'); \
   require('fs').existsSync(d+'/include/node/node_api.h') ? '--nodedir='+d : ''")
-GYP = node_modules/.bin/node-gyp --directory=native-alsa $(NODEDIR)
+GYP = node_modules/.bin/node-gyp --directory=native-alsa --jobs=max $(NODEDIR)
 
 .PHONY: help
 help: ## this list
@@ -19,7 +19,7 @@ run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm]
 
 .PHONY: test
 test: build lint types ## everything: lint, types, unit and integration tests
-	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=2
+	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=3
 
 .PHONY: test-long
 test-long: build ## what takes longer: the optimiser on faults, traces in virtual time, 10,000 frames without a copy

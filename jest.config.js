@@ -1,5 +1,6 @@
 // Unit tests run the TypeScript sources through swc, without a build. Integration tests start
-// the built programs as child processes. Both mostly wait, so that two files run at a time.
+// the built programs as child processes. Both wait a good deal, so that
+// three files run at a time on two cores.
 const common = {
   testEnvironment: 'node',
   transform: {
