@@ -14,7 +14,7 @@ const heardSeconds = 20;
 const trackSeconds = 60;
 const agreementMs = 3;
 /** A correction of the margin moves one figure before the other: then it is listened again. */
-const takesMax = 3;
+const takesMax = 2;
 
 let daemon: TestDaemon;
 

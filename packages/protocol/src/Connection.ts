@@ -122,11 +122,13 @@ export class Connection {
     const id = this.#nextId;
     this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
     this.#send({ kind: 'request', id, method, params });
-    const timer = setTimeout(() => {
-      this.#pending.delete(id);
+    const expire = (): void => {
+      if (!this.#pending.delete(id)) return;
       const text = `no answer to ${method} in ${deadlineMs} ms`;
       answer.reject(new ProtocolError('DEADLINE_EXCEEDED', text));
-    }, deadlineMs);
+    };
+    // Where it is this process that was held up, the answer waits to be read: that comes first.
+    const timer = setTimeout(() => setImmediate(expire), deadlineMs);
     this.#pending.set(id, { ...answer, timer });
   }
 
