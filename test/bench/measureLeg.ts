@@ -37,6 +37,8 @@ export type Leg = {
   gaps: Gap[];
   /** Underruns that were too short for a gap, as far as the subject tells when they were. */
   unheard: Gap[];
+  /** Of the underruns that were counted, those whose time is known. */
+  told: number;
   /** The card's own under- and overruns, both cards. */
   cardXruns: number;
   /** What the subject itself counted; undefined where it says so only at its end. */
@@ -75,6 +77,7 @@ export async function measureLeg(
     await pause(warmUp * 1000);
     // What the subject is asked costs it CPU too: outside of the time that is measured.
     const asked = await ask(subject);
+    const toldUs = subject.dryUs().at(-1) ?? 0;
     const before = snapshot(subject, asked);
     await pause(seconds * 1000);
     const used = snapshot(subject, asked);
@@ -92,8 +95,8 @@ export async function measureLeg(
       machineWasBad: witness.wasBad(stretch.fromUs, stretch.untilUs),
     });
     const gaps = sound.gaps.map(judged);
-    const unheard = subject
-      .dryUs()
+    const dryUs = subject.dryUs().filter((atUs) => atUs > toldUs);
+    const unheard = dryUs
       .filter((atUs) => atUs >= before.atMs * 1000 && atUs < after.atMs * 1000)
       .map((atUs) => ({ fromUs: atUs, untilUs: atUs + underrunUsMax }))
       .filter((dry) => !gaps.some((gap) => gap.fromUs < dry.untilUs && gap.untilUs > dry.fromUs))
@@ -105,6 +108,7 @@ export async function measureLeg(
       own,
       gaps,
       unheard,
+      told: dryUs.length,
       cardXruns: after.xruns - before.xruns,
       counted: difference(after.counters, before.counters),
       cpuPercent: cpuPercent(before, after),

@@ -78,10 +78,10 @@ function latencyPromises(results: Results): Kept[] {
 }
 
 /** Gaps that were heard, and underruns that were counted beyond them; the machine's own apart. */
-function ownGaps({ gaps, unheard, counted }: Leg): { own: number; excused: number } {
+function ownGaps({ gaps, unheard, told, counted }: Leg): { own: number; excused: number } {
   const known = [...gaps, ...unheard];
   const excused = known.filter(({ machineWasBad }) => machineWasBad).length;
-  const untold = Math.max(0, (counted?.underruns ?? 0) - known.length);
+  const untold = Math.max(0, (counted?.underruns ?? 0) - Math.max(told, gaps.length));
   return { own: known.length - excused + untold, excused };
 }
 

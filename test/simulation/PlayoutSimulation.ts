@@ -12,6 +12,7 @@ import { Player } from '../../packages/output-pipeline/src/Player.js';
 import type { PlayerCounters } from '../../packages/output-pipeline/src/PlayerParts.js';
 import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
 import { PlayoutTarget } from '../../packages/output-pipeline/src/PlayoutTarget.js';
+import { guardFrames } from '../../packages/output-pipeline/src/playbackOptions.js';
 import { receivedPacket } from '../helpers/receivedPacket.js';
 import { DelayStatistics } from './DelayStatistics.js';
 import { type PlaybackListener, SimulatedPlayback } from './SimulatedPlayback.js';
@@ -20,7 +21,6 @@ import type { Arrival } from './Trace.js';
 
 const framesPerMs = mediaRate / 1000;
 const packetMsMax = 60;
-const guardFrames = 2 * framesPerMs;
 const lookaheadSamples = 312;
 /** As the output pipeline does: without packets for so long the stream has ended. */
 const dryUs = 1_000_000;

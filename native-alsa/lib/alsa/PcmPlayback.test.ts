@@ -88,6 +88,7 @@ test('a late producer costs one gap: faded out, silent, faded in, and counted ex
   const recorder = await openCapture(card.device);
   const { playback } = await openPlayback(card.device, { guardFrames: 2_400 });
   const before = pattern(4_800);
+  const committedUs = monotonicUs();
   commit(playback, before.subarray(0, 4_800));
   commit(playback, before.subarray(4_800));
   await until(() => playback.counters().silenceFrames > 2_400);
@@ -95,8 +96,10 @@ test('a late producer costs one gap: faded out, silent, faded in, and counted ex
   commit(playback, after);
   playback.endOfStream();
   await until(() => playback.counters().framesPlayed === 7_200);
-  const { silenceFrames, underruns, xruns, framesPlayed } = playback.counters();
+  const { silenceFrames, underruns, underrunUs, xruns, framesPlayed } = playback.counters();
   expect([underruns, xruns, framesPlayed]).toEqual([1, 0, 7_200]);
+  expect(underrunUs).toBeGreaterThan(committedUs);
+  expect(underrunUs).toBeLessThan(monotonicUs());
 
   const heard = await hear(recorder, before, 7_200 + silenceFrames);
   expect(heard.subarray(0, 9_600)).toEqual(before);

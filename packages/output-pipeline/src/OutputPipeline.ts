@@ -295,9 +295,11 @@ export class OutputPipeline implements Pipeline {
 
   #tuning(nowUs: number): PipelineTuning {
     const neededMs = this.#target.lowWaterFrames / framesPerMs + scarceMs;
-    const spareMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
+    const { goalFrames, leastGoalFrames } = this.#target;
+    const unusedMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
+    const spareMs = Math.min(unusedMs, (goalFrames - leastGoalFrames) / framesPerMs);
     return {
-      targetMs: this.#target.goalFrames / framesPerMs,
+      targetMs: goalFrames / framesPerMs,
       // A goal that follows the lateness has nothing to spare.
       spareMs: this.#target.follows ? 0 : Math.max(0, spareMs),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,

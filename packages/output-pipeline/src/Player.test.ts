@@ -16,6 +16,7 @@ import { Player } from './Player.js';
 import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
+import { guardFrames } from './playbackOptions.js';
 
 const ms = mediaRate / 1000;
 const targetMs = 10;
@@ -109,7 +110,7 @@ class Bench {
       slotFramesMax: 60 * ms,
       channels: 2,
       bufferFrames: 100 * ms,
-      guardFrames: 2 * ms,
+      guardFrames,
       lowWaterFrames: lowWaterMs * ms,
       startSilenceFrames: targetMs * ms,
     });
@@ -131,7 +132,7 @@ class Bench {
           fixedMs: fixedMs === 'auto' ? undefined : fixedMs,
           mostMs: 150,
         }),
-        guardFrames: 2 * ms,
+        guardFrames,
         lookaheadSamples,
         clock: () => this.card.nowUs,
       },

@@ -92,6 +92,11 @@ export class PlayoutTarget {
     return this.#lowWaterMs() * framesPerMs;
   }
 
+  /** The least that the goal can be. */
+  get leastGoalFrames(): number {
+    return Math.round(this.#leastGoalMs() * framesPerMs);
+  }
+
   /** The most that the goal can be, in milliseconds. */
   get goalMsMax(): number {
     return this.#options.fixedMs ?? this.#options.mostMs;
@@ -125,9 +130,12 @@ export class PlayoutTarget {
   }
 
   #bounded(ms: number): number {
+    return Math.max(Math.min(ms, this.goalMsMax), this.#leastGoalMs());
+  }
+
+  #leastGoalMs(): number {
     const { leastOverLowWaterMs, leastShareOfFrame } = sourceKinds[this.#kind];
-    const overLowWaterMs = leastOverLowWaterMs + leastShareOfFrame * this.#frameMs;
-    return Math.max(Math.min(ms, this.goalMsMax), this.#lowWaterMs() + overLowWaterMs);
+    return this.#lowWaterMs() + leastOverLowWaterMs + leastShareOfFrame * this.#frameMs;
   }
 
   /** Another source: what is known of the last one says nothing. */
@@ -145,7 +153,7 @@ export class PlayoutTarget {
 
   /** @returns by how many frames it is late; undefined for a copy. */
   observe(packet: ReceivedPacket, frames: number, nowUs: number): number | undefined {
-    this.#frameMs = frames / framesPerMs;
+    if (frames !== this.#frameMs * framesPerMs) this.#changeFrame(frames);
     this.#sinceUs ??= this.#begin(packet, nowUs);
     if (packet.flags & packetFlags.discontinuity) this.rebase();
     const lateUs = this.#lateness.observe(packet, frames, nowUs);
@@ -158,6 +166,11 @@ export class PlayoutTarget {
       this.#steer(nowUs, this.#sinceUs);
     }
     return lateMs * framesPerMs;
+  }
+
+  #changeFrame(frames: number): void {
+    this.#frameMs = frames / framesPerMs;
+    this.#goalMs = this.follows ? this.#bounded(this.#goalMs) : this.#startMs();
   }
 
   #begin({ captureTimeUs }: ReceivedPacket, nowUs: number): number {

@@ -16,6 +16,7 @@ import { Player } from './Player.js';
 import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
+import { guardFrames } from './playbackOptions.js';
 import { historyFrames } from './Splicer.js';
 
 const ms = mediaRate / 1000;
@@ -69,7 +70,7 @@ class Bench {
     slotFramesMax: 60 * ms,
     channels: 2,
     bufferFrames: 100 * ms,
-    guardFrames: 2 * ms,
+    guardFrames,
     lowWaterFrames: 4 * ms,
     startSilenceFrames: targetMs * ms,
   });
@@ -119,7 +120,7 @@ class Bench {
       {
         channels: 2,
         target: new PlayoutTarget({ fixedMs, mostMs: 150 }),
-        guardFrames: 2 * ms,
+        guardFrames,
         lookaheadSamples: 312,
         clock: () => this.card.nowUs,
       },

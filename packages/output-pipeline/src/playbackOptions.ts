@@ -8,7 +8,10 @@ const framesPerMs = mediaRate / 1000;
 const packetMsMax = 60;
 /** PCM that the ring can hold at the longest packet. */
 const ringSlots = 16;
-/** The card's thread puts in silence when the device holds only so much. */
+/**
+ * The card's thread puts in silence when the device holds only so much: it is woken in time by less
+ * than that (its priority is real-time), and a card whose position is coarse has that on top.
+ */
 export const guardFrames = 1.5 * framesPerMs;
 
 /** What of a playing card changes while the process runs, besides the target. */

@@ -233,6 +233,11 @@ describe('an error', () => {
   });
 });
 
+function holdUp(ms: number): void {
+  const untilMs = performance.now() + ms;
+  while (performance.now() < untilMs);
+}
+
 describe('a request', () => {
   test('without an answer fails after its deadline, and the late answer is ignored', async () => {
     let answer: (value: unknown) => void = () => undefined;
@@ -255,6 +260,18 @@ describe('a request', () => {
     server.notify('after', null);
     await until(() => told.notices.length === 1);
     expect(client.closed).toBe(false);
+  });
+
+  test('is answered where this process was held up beyond its deadline', async () => {
+    const { client } = await connectionPair(
+      recorder(() => {
+        // The answer is in the socket by then.
+        queueMicrotask(() => holdUp(80));
+        return 'in time';
+      }),
+      recorder(),
+    );
+    expect(await client.request('quick.get', {}, 40)).toBe('in time');
   });
 
   test('over the limit of those that wait is refused at once', async () => {

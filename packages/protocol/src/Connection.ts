@@ -1,5 +1,6 @@
 import { AudioPacketReader, isAudioPacket, type ReceivedPacket } from './audioPacket.js';
 import type { ByteStream } from './ByteStream.js';
+import { setDeadline } from './deadline.js';
 import { ProtocolError } from './errors.js';
 import { limits } from './limits.js';
 import {
@@ -127,8 +128,7 @@ export class Connection {
       const text = `no answer to ${method} in ${deadlineMs} ms`;
       answer.reject(new ProtocolError('DEADLINE_EXCEEDED', text));
     };
-    // Where it is this process that was held up, the answer waits to be read: that comes first.
-    const timer = setTimeout(() => setImmediate(expire), deadlineMs);
+    const timer = setDeadline(expire, deadlineMs);
     this.#pending.set(id, { ...answer, timer });
   }
 

@@ -190,7 +190,7 @@ describe('no hello', () => {
     jest.advanceTimersByTime(limits.helloDeadlineMs - 1);
     expect(pair.server.closed).toBe(false);
     jest.advanceTimersByTime(1);
-    expect(pair.server.closed).toBe(true);
+    await until(() => pair.server.closed);
     await until(() => pair.closes.length === 1);
     expect(pair.closes[0]).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     expect(pair.closes[0]?.message).toContain('3000 ms');

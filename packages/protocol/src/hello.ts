@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandlers } from './Connection.js';
+import { setDeadline } from './deadline.js';
 import { ProtocolError } from './errors.js';
 import {
   bool,
@@ -101,6 +102,11 @@ export function awaitHello(
 ): { handlers: ConnectionHandlers; bind(connection: Connection): void } {
   let connection: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let isAwaited = true;
+  const endWaiting = (): void => {
+    isAwaited = false;
+    clearTimeout(timer);
+  };
   const refuse = (error: ProtocolError): void => connection?.fail(error);
   const handlers: ConnectionHandlers = {
     onRequest(method, params) {
@@ -108,7 +114,7 @@ export function awaitHello(
         refuse(helloExpected(`the request ${method}`));
         return null;
       }
-      clearTimeout(timer);
+      endWaiting();
       try {
         const decided = onHello(readHello(params, accepted));
         if (connection) connection.handlers = decided.handlers;
@@ -121,7 +127,7 @@ export function awaitHello(
     onNotification: (method) => refuse(helloExpected(`the notification ${method}`)),
     onPacket: () => refuse(helloExpected('audio')),
     onClose() {
-      clearTimeout(timer);
+      endWaiting();
       onGone();
     },
   };
@@ -129,10 +135,11 @@ export function awaitHello(
     handlers,
     bind(bound) {
       connection = bound;
-      timer = setTimeout(() => {
+      const expire = (): void => {
         const text = `no hello within ${limits.helloDeadlineMs} ms`;
-        refuse(new ProtocolError('DEADLINE_EXCEEDED', text));
-      }, limits.helloDeadlineMs);
+        if (isAwaited) refuse(new ProtocolError('DEADLINE_EXCEEDED', text));
+      };
+      timer = setDeadline(expire, limits.helloDeadlineMs);
     },
   };
 }

@@ -273,7 +273,7 @@ export class PipelineProcess {
       this.#readyAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
-      this.#report = readReport(params as string);
+      this.#report = readReport(params);
       this.#reportAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
       const { callMs } = this.#report;
