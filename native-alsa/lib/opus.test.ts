@@ -1,36 +1,24 @@
-import { CodecError, createNativeBackend, type EncoderSettings, loadAddon } from './opus.js';
+import { loadOpusAddon } from './opus.js';
 
-const settings: EncoderSettings = {
-  bitrate: 64_000,
-  complexity: 4,
-  vbr: true,
-  constrainedVbr: true,
-  dtx: false,
-  fec: false,
-  expectedLossPercent: 0,
-  signal: 'auto',
-  bandwidthMax: 'full',
-  forcedChannels: 0,
-};
-
+/** Of opus_defines.h. */
+const setBitrate = 4002;
 /** How much garbage: OPUS_FUZZ_PACKETS=1000000 for a long run. */
 const fuzzPackets = Number(process.env.OPUS_FUZZ_PACKETS ?? 5000);
 
 function failLoadingWith(message: string, code?: string): () => unknown {
   return () =>
-    loadAddon(() => {
+    loadOpusAddon(() => {
       throw Object.assign(new Error(message), code === undefined ? {} : { code });
     });
 }
 
 describe('loading the addon', () => {
   test('gives libopus and its version', () => {
-    expect(createNativeBackend().capabilities.version).toMatch(/^libopus 1\./);
+    expect(loadOpusAddon().version).toMatch(/^libopus 1\./);
   });
 
   test('says how to build what is not built', () => {
     const load = failLoadingWith("Cannot find module './opus.node'", 'MODULE_NOT_FOUND');
-    expect(load).toThrow(expect.objectContaining({ code: 'CODEC_UNAVAILABLE' }));
     expect(load).toThrow(/run `make build`/);
   });
 
@@ -45,7 +33,7 @@ describe('loading the addon', () => {
 });
 
 describe('the addon itself', () => {
-  const { Encoder, Decoder } = loadAddon();
+  const { Encoder, Decoder } = loadOpusAddon();
 
   test('takes only views of the right type, and never past their end', () => {
     const encoder = new Encoder(2049, 2);
@@ -91,20 +79,17 @@ describe('the addon itself', () => {
     expect(() => new Encoder(1, 2)).toThrow(expect.objectContaining({ opusCode: -1 }));
     expect(() => new Decoder(3)).toThrow(expect.objectContaining({ opusCode: -1 }));
   });
-});
-
-describe('the native codec', () => {
-  const backend = createNativeBackend();
 
   test('works on views into the middle of a buffer', () => {
-    const encoder = backend.createEncoder('audio', 1, settings);
-    const decoder = backend.createDecoder(1);
+    const encoder = new Encoder(2049, 1);
+    const decoder = new Decoder(1);
     const pcm = new Int16Array(3000);
     pcm.forEach((_, i) => {
       pcm[i] = 8000 * Math.sin(i / 10);
     });
     const bytes = new Uint8Array(2000).fill(0xee);
     const length = encoder.encode(pcm.subarray(501), 960, bytes.subarray(7, 1500));
+    expect(length).toBeGreaterThan(0);
     const out = new Int16Array(1200).fill(-77);
     expect(decoder.decode(bytes.subarray(7, 7 + length), out.subarray(101, 1061))).toBe(960);
     expect(bytes.subarray(0, 7).every((byte) => byte === 0xee)).toBe(true);
@@ -116,40 +101,23 @@ describe('the native codec', () => {
   });
 
   test('keeps a packet within the room it was given', () => {
-    const encoder = backend.createEncoder('audio', 1, { ...settings, bitrate: 256_000 });
+    const encoder = new Encoder(2049, 1);
+    expect(encoder.set(setBitrate, 256_000)).toBe(0);
     const pcm = Int16Array.from({ length: 960 }, (_, i) => ((i * 7919) % 20_011) - 10_000);
     for (let n = 0; n < 20; n++) {
-      expect(encoder.encode(pcm, 960, new Uint8Array(60))).toBeLessThanOrEqual(60);
+      const bytes = encoder.encode(pcm, 960, new Uint8Array(60));
+      expect(bytes).toBeGreaterThan(0);
+      expect(bytes).toBeLessThanOrEqual(60);
     }
     encoder.close();
   });
 
-  test('throws errors that say which call, and libopus’ own name', () => {
-    const decoder = backend.createDecoder(1);
-    let caught: unknown;
-    try {
-      decoder.decode(Uint8Array.of(0xff), new Int16Array(960));
-    } catch (error) {
-      caught = error;
-    }
-    expect(caught).toBeInstanceOf(CodecError);
-    expect(caught).toMatchObject({
-      name: 'CodecError',
-      code: 'CODEC_INVALID_PACKET',
-      opusCode: -4,
-      opusName: 'OPUS_INVALID_PACKET',
-      call: 'opus_decode',
-      message: 'opus_decode: corrupt packet (OPUS_INVALID_PACKET)',
-    });
-    decoder.close();
-  });
-
   test('outlives garbage in every method', () => {
-    const decoder = backend.createDecoder(2);
+    const decoder = new Decoder(2);
     const bytes = new Uint8Array(1500);
     const out = new Int16Array(5760 * 2);
     let state = 99;
-    const random = (below: number) => {
+    const random = (below: number): number => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
       return (state >>> 8) % below;
     };
@@ -165,14 +133,10 @@ describe('the native codec', () => {
       packet.forEach((_, i) => {
         packet[i] = random(256);
       });
-      try {
-        calls[random(calls.length)]!(packet);
-      } catch (error) {
-        expect(error).toBeInstanceOf(CodecError);
-        refused++;
-      }
+      if (calls[random(calls.length)]!(packet) < 0) refused++;
     }
     expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeLessThan(fuzzPackets);
     decoder.close();
   });
 });

@@ -6,9 +6,9 @@ import {
   PcmCapture,
   type PcmOptions,
 } from '../lib/alsa.js';
-import { createNativeBackend, type NativeEncoder } from '../lib/opus.js';
+import type { AddonEncoder } from '../lib/opus.js';
 import { socketPair, UnixSocket } from '../lib/sys.js';
-import { encoderSettings } from './PlayoutBench.js';
+import { musicEncoder } from './codecs.js';
 import { usual } from './streams.js';
 import { until } from './VirtualCard.js';
 import { message, messagesOf, packetHeaderBytes } from './wire.js';
@@ -87,7 +87,7 @@ export type HeardFrame = CarriedFrame & { carried: boolean };
  */
 export class CaptureBench {
   readonly capture: PcmCapture;
-  readonly encoder: NativeEncoder;
+  readonly encoder: AddonEncoder = musicEncoder();
   readonly clients: Client[];
   readonly packet = Buffer.alloc(packetHeaderBytes + 4_096);
   /** All frames that were sent, in order. */
@@ -105,7 +105,6 @@ export class CaptureBench {
     const all = { ...usual, device, ...own, ...options };
     this.clients = clients;
     this.#slotFrames = all.slotFrames;
-    this.encoder = createNativeBackend().createEncoder('lowdelay', 2, encoderSettings);
     this.capture = new PcmCapture(all, {
       opened: () => {
         this.opened = true;
@@ -131,7 +130,7 @@ export class CaptureBench {
 
   engage(changed: Partial<CaptureEngagement> = {}): boolean {
     return this.capture.fastPath.engage({
-      encoder: this.encoder.role,
+      encoder: this.encoder.role(),
       gates: this.clients.map(({ socket }) => socket.gate),
       packet: this.packet,
       slotFrames: this.#slotFrames,

@@ -6,30 +6,18 @@ import {
   type PlayoutFastPath,
   Resampler,
 } from '../lib/alsa.js';
-import { createNativeBackend, type EncoderSettings, type NativeDecoder } from '../lib/opus.js';
+import type { AddonDecoder } from '../lib/opus.js';
 import { duplicateFd, socketPair } from '../lib/sys.js';
+import { musicEncoder, stereoDecoder } from './codecs.js';
 import { openPlayback, type Player } from './streams.js';
 import { pattern, until } from './VirtualCard.js';
 import { message, messagesOf, packetOf } from './wire.js';
 
 export const packetFrames = 480;
 
-export const encoderSettings: EncoderSettings = {
-  bitrate: 96_000,
-  complexity: 0,
-  vbr: true,
-  constrainedVbr: true,
-  dtx: false,
-  fec: false,
-  expectedLossPercent: 0,
-  signal: 'music',
-  bandwidthMax: 'full',
-  forcedChannels: 0,
-};
-
 /** So many packets of a sound that nowhere repeats, of `frames` each. */
 export function encoded(count: number, frames = packetFrames): Buffer[] {
-  const encoder = createNativeBackend().createEncoder('lowdelay', 2, encoderSettings);
+  const encoder = musicEncoder();
   const pcm = pattern(count * frames);
   const out = Buffer.alloc(1_500);
   const packets = Array.from({ length: count }, (_, i) => {
@@ -70,7 +58,7 @@ export class PlayoutBench {
   readonly player: Player;
   readonly path: PlayoutFastPath;
   readonly history = new History();
-  readonly decoder: NativeDecoder = createNativeBackend().createDecoder(2);
+  readonly decoder: AddonDecoder = stereoDecoder();
   readonly resampler: Resampler | undefined;
   /** All that was carried so far. */
   readonly carried: Carried = [];
@@ -123,7 +111,7 @@ export class PlayoutBench {
 
   engage(changed: Partial<PlayoutEngagement> = {}): boolean {
     return this.path.engage(duplicateFd(this.#ours), {
-      decoder: this.decoder.role,
+      decoder: this.decoder.role(),
       resampler: this.resampler?.role,
       historyEnd: this.history.end,
       nextSeq: this.nextSeq,

@@ -7,8 +7,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createNativeBackend } from '../../native-alsa/dist/opus.js';
-import { createWasmBackend } from '../../packages/audio/dist/codec/index.js';
+import { loadOpusAddon } from '../../native-alsa/dist/opus.js';
+import { createWasmBackend, NativeBackend } from '../../packages/audio/dist/codec/index.js';
 import {
   effectiveFormat,
   encoderSettings,
@@ -45,7 +45,7 @@ try {
 
 function compareBackends() {
   const program = buildC();
-  const backends = { native: createNativeBackend(), wasm: createWasmBackend() };
+  const backends = { native: new NativeBackend(loadOpusAddon()), wasm: createWasmBackend() };
   console.log(`µs per encode / decode, medians of ${rounds} rounds in turns`);
   console.log('| | C | native | over C | wasm | same bytes |\n|---|---|---|---|---|---|');
   let worstPercent = 0;
@@ -73,7 +73,7 @@ function compareBackends() {
 
 /** Cost and quality at each complexity. They take turns, so that a busy machine meets all. */
 function compareComplexities() {
-  const backend = createNativeBackend();
+  const backend = new NativeBackend(loadOpusAddon());
   const complexities = Array.from({ length: 11 }, (_, complexity) => complexity);
   console.log('complexity: µs per frame / noise-to-mask dB / spectral distance dB (* = chosen)');
   console.log(`| | ${complexities.join(' | ')} |\n|${'---|'.repeat(complexities.length + 1)}`);

@@ -1,5 +1,5 @@
-import { type EncoderSettings, isDtx } from '@kvm-audio/audio';
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { type EncoderSettings, isDtx, NativeBackend } from '@kvm-audio/audio';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import { packetFlags } from '@kvm-audio/protocol';
 import type { PcmSlot } from '../../packages/output-pipeline/src/PcmSink.js';
 import { speechSignal } from '../helpers/syntheticSignals.js';
@@ -101,7 +101,7 @@ describe('speech with pauses that are not sent', () => {
 
   /** Of the silence only the first packet is sent, and what the encoder sends as refreshes. */
   function* withPause(): Generator<Arrival> {
-    const encoder = createNativeBackend().createEncoder('voip', 2, settings);
+    const encoder = new NativeBackend(loadOpusAddon()).createEncoder('voip', 2, settings);
     let seq = 0;
     let pauses = false;
     for (let mediaTime = 0; mediaTime < 200 * frames; mediaTime += frames) {
@@ -121,7 +121,7 @@ describe('speech with pauses that are not sent', () => {
 
   test('is filled quietly, as no loss, and each word begins in its place', () => {
     const listener = new Recorder();
-    const decoder = createNativeBackend().createDecoder(2);
+    const decoder = new NativeBackend(loadOpusAddon()).createDecoder(2);
     const sent = [...withPause()];
     expect(sent.length).toBeLessThan(150);
     const { counters, card } = new PlayoutSimulation({

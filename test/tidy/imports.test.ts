@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { filesUnder, importsOf, packageOf, readPackage, workspaces } from './sources.js';
+import { filesUnder, importsOf, loadsOf, packageOf, readPackage, workspaces } from './sources.js';
 
 const own = '@kvm-audio/';
 const alsa = '@kvm-audio/native-alsa/alsa';
@@ -16,7 +16,8 @@ const virtualCard = '@kvm-audio/native-alsa/virtualCard';
 const mayImport: Record<string, readonly string[]> = {
   'native-alsa': [],
   'packages/protocol': [],
-  'packages/audio': ['@kvm-audio/protocol'],
+  // Of the addon the types alone: see below.
+  'packages/audio': ['@kvm-audio/protocol', opus],
   'packages/daemon': ['@kvm-audio/protocol', sys],
   'packages/output-pipeline': [
     '@kvm-audio/protocol',
@@ -53,8 +54,8 @@ const usedOtherwise: Record<string, readonly string[]> = {
   'packages/audio': ['opusscript'],
 };
 
-/** In tests alone: both backends of the codec are held to the same. */
-const mayImportInTests: Record<string, readonly string[]> = { 'packages/audio': [opus] };
+/** Imported for its types alone, and so never loaded; but in tests. */
+const typesOnly: Record<string, readonly string[]> = { 'packages/audio': [opus] };
 
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.includes('/test/');
 
@@ -74,14 +75,22 @@ describe('the direction of imports', () => {
     test('is that of the house, in tests too', () => {
       expect(sources.length).toBeGreaterThan(0);
       const allowed = mayImport[folder] ?? [];
-      const inTests = [...allowed, ...(mayImportInTests[folder] ?? [])];
       const wrong = files.flatMap((path) =>
         importsOf(path)
           .filter((name) => name.startsWith(own))
-          .filter((name) => !(isTest(path) ? inTests : allowed).includes(name))
+          .filter((name) => !allowed.includes(name))
           .map((name) => `${path}: ${name}`),
       );
       expect(wrong).toEqual([]);
+    });
+
+    test('loads nothing of what it wants for its types', () => {
+      const loaded = sources.flatMap((path) =>
+        (typesOnly[folder] ?? [])
+          .filter((name) => loadsOf(path).includes(name))
+          .map((name) => `${path}: ${name}`),
+      );
+      expect(loaded).toEqual([]);
     });
 
     test('never leaves the package by a path', () => {

@@ -1,11 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { CaptureBench, Client } from '../../test/CaptureBench.js';
-import { encoderSettings } from '../../test/PlayoutBench.js';
+import { musicEncoder, pausingEncoder } from '../../test/codecs.js';
 import { pattern, until, VirtualCard } from '../../test/VirtualCard.js';
 import { packetHeaderBytes, packetOf } from '../../test/wire.js';
 import { monotonicUs, type PcmOptions } from '../alsa.js';
-import { createNativeBackend } from '../opus.js';
 
 jest.setTimeout(60_000);
 
@@ -51,7 +50,7 @@ function swap(bench: CaptureBench): void {
 
 /** What an encoder makes of this sound from its first sample on. */
 function encodedFrom(sound: (position: number) => Int16Array, count: number): Buffer[] {
-  const encoder = createNativeBackend().createEncoder('lowdelay', 2, encoderSettings);
+  const encoder = musicEncoder();
   const out = Buffer.alloc(1_500);
   const packets = Array.from({ length: count }, (_, i) => {
     const bytes = encoder.encode(sound(i * slotFrames), slotFrames, out);
@@ -139,11 +138,9 @@ describe('what the fast path sends', () => {
   test('says of a pause that it is one', async () => {
     const client = new Client();
     const bench = await open([client], long);
-    // SILK alone pauses.
-    const voice = { ...encoderSettings, bitrate: 12_000, dtx: true, signal: 'voice' } as const;
-    const encoder = createNativeBackend().createEncoder('voip', 2, voice);
+    const encoder = pausingEncoder();
     const isPause = ({ length }: Buffer): boolean => length <= packetHeaderBytes + 2;
-    bench.engage({ encoder: encoder.role });
+    bench.engage({ encoder: encoder.role() });
     await until(() => client.messages.some(isPause));
     bench.disengage();
     for (const bytes of client.messages) expect(packetOf(bytes).flags).toBe(isPause(bytes) ? 2 : 0);

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { stereoDecoder } from '../../test/codecs.js';
 import { encoded, PlayoutBench, packetFrames } from '../../test/PlayoutBench.js';
 import { closeAll, find, joined, openCapture, type Recorder } from '../../test/streams.js';
 import { until, VirtualCard } from '../../test/VirtualCard.js';
@@ -14,7 +15,6 @@ import {
   type WirePacket,
 } from '../../test/wire.js';
 import { monotonicUs, type PcmOptions, Resampler } from '../alsa.js';
-import { createNativeBackend } from '../opus.js';
 
 jest.setTimeout(60_000);
 
@@ -53,7 +53,7 @@ async function open(
 
 /** What the card is to be given for these packets, by a decoder of their own. */
 function expected(packets: readonly Uint8Array[], ppm?: number): Int16Array {
-  const decoder = createNativeBackend().createDecoder(2);
+  const decoder = stereoDecoder();
   const resampler = new Resampler({ channels: 2, inputRate: 48_000, outputRate: 48_000 });
   if (ppm !== undefined) resampler.setRatio(ppm);
   const pcm = new Int16Array(2 * 5_760);

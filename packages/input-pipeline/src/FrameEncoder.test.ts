@@ -3,10 +3,11 @@ import {
   type EncoderSettings,
   effectiveFormat,
   encoderSettings,
+  NativeBackend,
   type OpusEncoder,
   type QualityLevel,
 } from '@kvm-audio/audio';
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import { FrameEncoder } from './FrameEncoder.js';
 
 type Application = OpusEncoder['application'];
@@ -150,7 +151,7 @@ describe('a frame encoder', () => {
   });
 
   test('that was reset gives out nothing of before', () => {
-    const backend = createNativeBackend();
+    const backend = new NativeBackend(loadOpusAddon());
     const format = bench(2).format('ultra');
     const tone = Int16Array.from({ length: 2 * 480 }, (_, i) => 8_000 * Math.sin((i >> 1) / 15));
     const packet = new Uint8Array(4_096);

@@ -25,7 +25,7 @@ import {
   PcmCapture,
   soundCardFolders,
 } from '@kvm-audio/native-alsa/alsa';
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import {
   type Connection,
   type ConnectionHandlers,
@@ -123,7 +123,7 @@ export class InputPipeline implements Pipeline {
         fatal,
       },
     );
-    this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
+    this.#codec = chooseBackend(codec.backend, loadOpusAddon, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
     this.#quality = new InputQuality(input, channels);

@@ -3,11 +3,12 @@ import {
   createWasmBackend,
   type EncoderTuning,
   effectiveFormat,
+  NativeBackend,
   type OpusEncoder,
   type QualityLevel,
   qualityLevels,
 } from '@kvm-audio/audio';
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import { bandLimit, mixDown, type Signal, splitChannels } from '../../../test/helpers/signal.js';
 import { FrameEncoder } from './FrameEncoder.js';
 
@@ -50,7 +51,7 @@ type Case = {
 };
 type Take = { due: Signal; heard: Signal; changes: number[] };
 
-const backends = { native: createNativeBackend(), wasm: createWasmBackend() };
+const backends = { native: new NativeBackend(loadOpusAddon()), wasm: createWasmBackend() };
 const profiles: Profile[] = ['program', 'microphone'];
 const channelsOf = (profile: Profile): 1 | 2 => (profile === 'program' ? 2 : 1);
 const pairs = qualityLevels.flatMap((from) =>

@@ -32,7 +32,7 @@ import {
   Resampler,
   soundCardFolders,
 } from '@kvm-audio/native-alsa/alsa';
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import {
   type Connection,
   type ConnectionHandlers,
@@ -123,7 +123,7 @@ export class OutputPipeline implements Pipeline {
     });
     this.#jitter = new JitterBuffer(this.#pool.packets);
     this.#capacity = new JitterCapacity(this.#jitter, this.#target);
-    this.#codec = chooseBackend(codec.backend, createNativeBackend, (reason) =>
+    this.#codec = chooseBackend(codec.backend, loadOpusAddon, (reason) =>
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
     this.#decoder = this.#codec.createDecoder(output.channels === 1 ? 1 : 2);

@@ -1,7 +1,4 @@
-/** What the codec is tuned for (RFC 6716 §2.1; OPUS_APPLICATION_*). */
-export type Application = 'audio' | 'voip' | 'lowdelay';
-
-export type FrameMs = 2.5 | 5 | 10 | 20 | 40 | 60;
+import type { Application } from '@kvm-audio/protocol';
 
 /** All that can be set on a running encoder. */
 export type EncoderSettings = {
@@ -25,7 +22,7 @@ export type Bandwidth = 'narrow' | 'medium' | 'wide' | 'superwide' | 'full';
 
 /**
  * An encoder at 48 kHz. Called on one thread, between frames; no method allocates per call.
- * Every method throws an error of CodecError's shape (see isCodecError).
+ * Every method throws a CodecError.
  */
 export interface OpusEncoder {
   readonly application: Application;

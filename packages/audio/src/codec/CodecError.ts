@@ -19,7 +19,6 @@ export const OPUS_INVALID_STATE = -6;
 /**
  * A failed codec call. `code` is stable: CODEC_INVALID_PACKET for what came from outside,
  * CODEC_UNAVAILABLE for a backend that does not load, CODEC_CLOSED, CODEC_BAD_ARGUMENT, …
- * The native addon throws its own class of the same shape: ask isCodecError, not instanceof.
  */
 export class CodecError extends Error {
   readonly code: string;
@@ -44,11 +43,6 @@ export class CodecError extends Error {
     this.opusName = entry.opusName;
     this.call = call;
   }
-}
-
-/** Whether a codec threw it, whichever backend. */
-export function isCodecError(error: unknown): error is CodecError {
-  return error instanceof Error && error.name === 'CodecError' && 'opusCode' in error;
 }
 
 export function closedError(call: string): CodecError {

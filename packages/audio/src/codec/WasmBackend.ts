@@ -1,4 +1,5 @@
-import type { Application, CodecBackend, EncoderSettings } from './CodecBackend.js';
+import type { Application } from '@kvm-audio/protocol';
+import type { CodecBackend, EncoderSettings } from './CodecBackend.js';
 import { controlNames } from './encoderControls.js';
 import { loadOpusScript, type OpusScriptModule } from './opusScript.js';
 import { WasmDecoder } from './WasmDecoder.js';

@@ -1,7 +1,9 @@
-import type { Application, EncoderSettings, OpusEncoder } from './CodecBackend.js';
+import type { Application } from '@kvm-audio/protocol';
+import type { EncoderSettings, OpusEncoder } from './CodecBackend.js';
 import { CodecError, closedError, OPUS_BAD_ARG, OPUS_BUFFER_TOO_SMALL } from './CodecError.js';
 import {
   controlsOf,
+  frameLengths,
   GET_FINAL_RANGE,
   GET_LOOKAHEAD,
   RESET_STATE,
@@ -10,8 +12,6 @@ import {
 import type { OpusScriptModule } from './opusScript.js';
 import { WasmHeap } from './WasmHeap.js';
 
-/** 2.5 to 60 ms at 48 kHz (RFC 6716 §2.1.4). */
-const frameLengths: ReadonlySet<number> = new Set([120, 240, 480, 960, 1920, 2880]);
 const framesMax = 2880;
 /** What opusscript tells libopus that it has room for: 1276 × 3. */
 const packetBytesMax = 3828;

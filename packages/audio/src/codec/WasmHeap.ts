@@ -1,4 +1,4 @@
-import type { Application } from './CodecBackend.js';
+import type { Application } from '@kvm-audio/protocol';
 import { CodecError, OPUS_BAD_ARG } from './CodecError.js';
 import { applicationNumbers } from './encoderControls.js';
 import type { OpusScriptHandler, OpusScriptModule } from './opusScript.js';

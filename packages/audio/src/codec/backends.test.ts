@@ -1,4 +1,5 @@
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
+import type { Application, FrameMs } from '@kvm-audio/protocol';
 import { Random } from '../../../../test/helpers/random.js';
 import { musicSignal, speechSignal } from '../../../../test/helpers/syntheticSignals.js';
 import {
@@ -7,14 +8,15 @@ import {
   encoderSettings,
 } from '../quality/effectiveFormat.js';
 import { qualityLevels } from '../quality/qualityLevels.js';
-import type { Application, CodecBackend, EncoderSettings, FrameMs } from './CodecBackend.js';
-import { isCodecError } from './CodecError.js';
+import type { CodecBackend, EncoderSettings } from './CodecBackend.js';
+import { CodecError } from './CodecError.js';
+import { NativeBackend } from './NativeBackend.js';
 import { packetBandwidth, packetChannels, packetFrames } from './opusPacket.js';
 import { loadOpusScript } from './opusScript.js';
 import { createWasmBackend } from './WasmBackend.js';
 
-// Test only: the package itself imports no addon.
-const native = createNativeBackend();
+// Test only: the package itself loads no addon.
+const native = new NativeBackend(loadOpusAddon());
 const wasm = createWasmBackend();
 const byName = { native, wasm };
 const backends: ['native' | 'wasm', CodecBackend][] = [
@@ -230,10 +232,22 @@ describe.each(backends)('the %s backend', (name, backend) => {
     for (const [call, code, opusCode] of cases) {
       const error = errorOf(call);
       expect(error).toMatchObject({ code, opusCode });
-      expect(isCodecError(error)).toBe(true);
+      expect(error).toBeInstanceOf(CodecError);
     }
     expect(decoder.decode(coded, pcm)).toBe(960);
     encoder.close();
+    decoder.close();
+  });
+
+  test('says which call failed, in libopus’ own words', () => {
+    const decoder = backend.createDecoder(1);
+    const error = errorOf(() => decoder.decode(Uint8Array.of(0xff), new Int16Array(960)));
+    expect(error).toMatchObject({
+      name: 'CodecError',
+      opusName: 'OPUS_INVALID_PACKET',
+      call: 'opus_decode',
+      message: 'opus_decode: corrupt packet (OPUS_INVALID_PACKET)',
+    });
     decoder.close();
   });
 

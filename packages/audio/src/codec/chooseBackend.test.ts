@@ -1,14 +1,15 @@
-import type { CodecBackend } from './CodecBackend.js';
+import type { OpusAddon } from '@kvm-audio/native-alsa/opus';
 import { chooseBackend } from './chooseBackend.js';
 
-const native = { capabilities: { backend: 'native' } } as CodecBackend;
+const addon = { version: 'libopus 9.9' } as OpusAddon;
 const missing = () => {
   throw new Error('the opus addon is not built: run `make build`');
 };
 
 describe('the choice of a codec', () => {
   test('auto takes native where it loads', () => {
-    expect(chooseBackend('auto', () => native)).toBe(native);
+    const { capabilities } = chooseBackend('auto', () => addon);
+    expect(capabilities).toMatchObject({ backend: 'native', version: 'libopus 9.9' });
   });
 
   test('auto takes wasm where native does not load, and tells why', () => {
@@ -28,7 +29,7 @@ describe('the choice of a codec', () => {
   });
 
   test('wasm never looks for native', () => {
-    const load = jest.fn(() => native);
+    const load = jest.fn(() => addon);
     expect(chooseBackend('wasm', load).capabilities.backend).toBe('wasm');
     expect(load).not.toHaveBeenCalled();
   });

@@ -10,6 +10,9 @@ const OPUS_AUTO = -1000;
 export const bitrateMin = 500;
 export const bitratePerChannelMax = 300_000;
 
+/** 2.5 to 60 ms at 48 kHz (RFC 6716 §2.1.4). */
+export const frameLengths: ReadonlySet<number> = new Set([120, 240, 480, 960, 1920, 2880]);
+
 export const applicationNumbers = { voip: 2048, audio: 2049, lowdelay: 2051 } as const;
 const signals = { auto: OPUS_AUTO, voice: 3001, music: 3002 } as const;
 const bandwidths = { narrow: 1101, medium: 1102, wide: 1103, superwide: 1104, full: 1105 } as const;

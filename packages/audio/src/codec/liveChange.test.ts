@@ -1,7 +1,9 @@
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
+import type { Application } from '@kvm-audio/protocol';
 import { effectiveFormat, encoderSettings } from '../quality/effectiveFormat.js';
 import { type QualityLevel, qualityLevels } from '../quality/qualityLevels.js';
-import type { Application, CodecBackend, EncoderSettings } from './CodecBackend.js';
+import type { CodecBackend, EncoderSettings } from './CodecBackend.js';
+import { NativeBackend } from './NativeBackend.js';
 import { createWasmBackend } from './WasmBackend.js';
 
 // A steady tone of two sines, the same left and right, through an encoder whose settings change
@@ -12,7 +14,7 @@ const curvatureRatioMax = 1.25;
 
 const channels = 2;
 const backends: [string, CodecBackend][] = [
-  ['native', createNativeBackend()],
+  ['native', new NativeBackend(loadOpusAddon())],
   ['wasm', createWasmBackend()],
 ];
 

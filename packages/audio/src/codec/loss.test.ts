@@ -1,10 +1,12 @@
-import { createNativeBackend } from '@kvm-audio/native-alsa/opus';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
+import type { Application } from '@kvm-audio/protocol';
 import { musicSignal, speechSignal } from '../../../../test/helpers/syntheticSignals.js';
-import type { Application, CodecBackend, EncoderSettings, OpusDecoder } from './CodecBackend.js';
+import type { CodecBackend, EncoderSettings, OpusDecoder } from './CodecBackend.js';
+import { NativeBackend } from './NativeBackend.js';
 import { isDtx } from './opusPacket.js';
 import { createWasmBackend } from './WasmBackend.js';
 
-const native = createNativeBackend();
+const native = new NativeBackend(loadOpusAddon());
 const wasm = createWasmBackend();
 const backends: [string, CodecBackend][] = [
   ['native', native],

@@ -1,4 +1,5 @@
-import type { Application, Bandwidth, EncoderSettings, FrameMs } from '../codec/CodecBackend.js';
+import type { Application, FrameMs } from '@kvm-audio/protocol';
+import type { Bandwidth, EncoderSettings } from '../codec/CodecBackend.js';
 import { bitratePerChannelMax } from '../codec/encoderControls.js';
 import {
   type Direction,

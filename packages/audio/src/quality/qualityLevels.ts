@@ -1,4 +1,5 @@
-import type { Application, EncoderSettings, FrameMs } from '../codec/CodecBackend.js';
+import type { Application, FrameMs } from '@kvm-audio/protocol';
+import type { EncoderSettings } from '../codec/CodecBackend.js';
 
 export type QualityLevel = 'low' | 'medium' | 'high' | 'ultra';
 export type Direction = 'output' | 'input';

@@ -1,19 +1,18 @@
-import type { Addon, AddonEncoder } from './addon.js';
-import { CodecError, closedError, OPUS_BAD_ARG } from './errors.js';
+import type { AddonEncoder, OpusAddon } from '@kvm-audio/native-alsa/opus';
+import type { Application } from '@kvm-audio/protocol';
+import type { EncoderSettings, OpusEncoder } from './CodecBackend.js';
+import { CodecError, closedError, OPUS_BAD_ARG } from './CodecError.js';
+import { construct } from './construct.js';
 import {
-  type Application,
-  applications,
+  applicationNumbers,
   controlsOf,
-  type EncoderSettings,
+  frameLengths,
   GET_LOOKAHEAD,
   settingsOf,
-} from './settings.js';
-
-/** 2.5 to 60 ms at 48 kHz (RFC 6716 §2.1.4). */
-const frameLengths: ReadonlySet<number> = new Set([120, 240, 480, 960, 1920, 2880]);
+} from './encoderControls.js';
 
 /** libopus' encoder at 48 kHz. Owned and called by one pipeline; nothing is allocated per call. */
-export class NativeEncoder {
+export class NativeEncoder implements OpusEncoder {
   readonly application: Application;
   readonly channels: 1 | 2;
   readonly lookaheadSamples: number;
@@ -22,8 +21,13 @@ export class NativeEncoder {
   readonly #encoder: AddonEncoder;
   #closed = false;
 
-  constructor(addon: Addon, application: Application, channels: 1 | 2, settings: EncoderSettings) {
-    const number = applications[application];
+  constructor(
+    addon: OpusAddon,
+    application: Application,
+    channels: 1 | 2,
+    settings: EncoderSettings,
+  ) {
+    const number = applicationNumbers[application];
     if (number === undefined || (channels !== 1 && channels !== 2)) {
       throw new CodecError('opus_encoder_create', OPUS_BAD_ARG);
     }
@@ -91,16 +95,5 @@ export class NativeEncoder {
 
   #assertOpen(call: string): void {
     if (this.#closed) throw closedError(call);
-  }
-}
-
-/** `new` of an addon class; its failure carries the code that libopus gave. */
-export function construct<T>(call: string, create: () => T): T {
-  try {
-    return create();
-  } catch (error) {
-    const code = (error as { opusCode?: unknown }).opusCode;
-    if (typeof code !== 'number') throw error;
-    throw new CodecError(call, code);
   }
 }

@@ -1,16 +1,17 @@
-import type { Addon, AddonDecoder } from './addon.js';
-import { CodecError, closedError, OPUS_BAD_ARG } from './errors.js';
-import { construct } from './NativeEncoder.js';
+import type { AddonDecoder, OpusAddon } from '@kvm-audio/native-alsa/opus';
+import type { OpusDecoder } from './CodecBackend.js';
+import { CodecError, closedError, OPUS_BAD_ARG } from './CodecError.js';
+import { construct } from './construct.js';
 
 /** libopus' decoder at 48 kHz. Owned and called by one pipeline; nothing is allocated per call. */
-export class NativeDecoder {
+export class NativeDecoder implements OpusDecoder {
   readonly channels: 1 | 2;
   /** By this a fast path of the alsa addon decodes, while nobody calls this object. */
   readonly role: object;
   readonly #decoder: AddonDecoder;
   #closed = false;
 
-  constructor(addon: Addon, channels: 1 | 2) {
+  constructor(addon: OpusAddon, channels: 1 | 2) {
     if (channels !== 1 && channels !== 2) {
       throw new CodecError('opus_decoder_create', OPUS_BAD_ARG);
     }
