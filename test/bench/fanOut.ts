@@ -8,9 +8,8 @@ import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
 import { waitFor } from '../helpers/waitFor.js';
-import { monotonicMs } from './cardTime.js';
 import { makeChirpTrack, rate } from './chirps.js';
-import { cpuMs, memory } from './processUsage.js';
+import { cpuPercent, cpuTimes, memory } from './processUsage.js';
 import { formatOf, settingOf } from './settings.js';
 
 /** One look at the input pipeline while so many listen. */
@@ -82,9 +81,9 @@ async function measureListeners(
   try {
     await pause(settleMs);
     await tell(sinks);
-    const before = { cpu: cpuMs(pid), atMs: monotonicMs() };
+    const before = cpuTimes({ input: pid });
     await pause(seconds * 1000);
-    const after = { cpu: cpuMs(pid), atMs: monotonicMs() };
+    const after = cpuTimes({ input: pid });
     const counted = await tell(sinks);
     const { privateDirtyMb } = memory(pid);
     process.kill(sinks.pid, 'SIGSTOP');
@@ -93,7 +92,7 @@ async function measureListeners(
     process.kill(sinks.pid, 'SIGCONT');
     return {
       listeners,
-      cpuPercent: (100 * (after.cpu - before.cpu)) / (after.atMs - before.atMs),
+      cpuPercent: cpuPercent(before, after).input ?? Number.NaN,
       privateDirtyMb,
       stalledPrivateDirtyMb: stalled.privateDirtyMb,
       packets: counted.packets ?? Number.NaN,

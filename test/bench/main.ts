@@ -2,8 +2,8 @@
 // latency, gaps, CPU, memory, many listeners, recovery. One run prints one report, in Markdown,
 // with each promise and whether it is met. A slow result on a busy machine is a result; the exit
 // code is 1 only where something of ours could not be measured at all.
-//   --parts A,B     latency, fan-out, recovery, drift (default the first three; with --long
-//                   latency, recovery, drift)
+//   --parts A,B     latency, cpu, fan-out, recovery, drift (default the first four; with --long
+//                   latency, cpu, recovery, drift)
 //   --levels A,B    rows of the latency part: see settings.ts (default all; with --long those for
 //                   which 10 minutes are promised)
 //   --peers A,B     gstreamer, ffmpeg, alsaloop: beside ours at medium and ultra (default those
@@ -17,6 +17,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureFanOut } from './fanOut.js';
 import { formatLatencyPlot } from './latencyPlot.js';
+import { type CpuPlan, measureCpu } from './measureCpu.js';
 import { type Leg, measureLeg } from './measureLeg.js';
 import { isInstalled, type PeerName, peerNames } from './peers.js';
 import { measureRecovery } from './recovery.js';
@@ -40,12 +41,15 @@ const { values } = parseArgs({
 });
 const { long, trial } = values;
 
-/** CPU is measured at medium only, over runs of at least `cpu`; the others need chirps only. */
 const seconds = {
   longest: Number(values.seconds ?? (trial ? 6 : long ? 600 : 60)),
-  cpu: trial ? 5 : 20,
+  /** Of others at medium. */
+  peers: trial ? 5 : 20,
   short: trial ? 4 : 8,
 };
+const cpuPlan: CpuPlan = trial
+  ? { rounds: 1, seconds: 3, warmUpSeconds: 3 }
+  : { rounds: 3, seconds: long ? seconds.longest / 3 : 40 };
 const fanOutPlan = trial
   ? { rounds: 1, seconds: 2, warmUpSeconds: 3 }
   : { rounds: 3, seconds: 10, warmUpSeconds: 55 };
@@ -55,7 +59,7 @@ const recoveryPlan = trial
   : { times: 5, goneSeconds: long ? 45 : 2, runSeconds: 62 };
 const skewsPpm = [300, -300];
 
-const partNames = ['latency', 'fan-out', 'recovery', 'drift'] as const;
+const partNames = ['latency', 'cpu', 'fan-out', 'recovery', 'drift'] as const;
 type PartName = (typeof partNames)[number];
 const longSettings = ['medium', 'ultra', '5ms'];
 const peerSettings = ['medium', 'ultra'];
@@ -87,14 +91,7 @@ function runsOf({ name, profile }: Setting): Run[] {
   const others = (length: number): Run[] =>
     peerSettings.includes(name) ? peers.map((peer) => [peer, length]) : [];
   if (name !== 'medium') return [...both(seconds.short), ...others(seconds.short)];
-  return [
-    ['yardstick', seconds.cpu],
-    ['kvm-audio', seconds.longest],
-    ['yardstick', seconds.cpu],
-    ...others(seconds.cpu),
-    ['kvm-audio', seconds.cpu],
-    ['yardstick', seconds.cpu],
-  ];
+  return [...both(seconds.longest), ...others(seconds.peers)];
 }
 
 async function runLeg(
@@ -149,7 +146,7 @@ function choosePeers(): readonly PeerName[] {
 
 const witness = new Witness();
 const results: Results = {
-  ...{ rows: [], fanOut: [], recovery: [], drift: [], skipped: [] },
+  ...{ rows: [], cpu: [], fanOut: [], recovery: [], drift: [], skipped: [] },
   windows: witness.windows,
 };
 const peers = choosePeers();
@@ -163,6 +160,9 @@ const parts: Record<PartName, () => Promise<void>> = {
       results.rows.push(row);
       await measureRow(row);
     }
+  },
+  cpu: async () => {
+    results.cpu = await measureCpu(cpuPlan);
   },
   'fan-out': async () => {
     results.fanOut = await measureFanOut(fanOutPlan);
@@ -179,8 +179,8 @@ const parts: Record<PartName, () => Promise<void>> = {
 };
 
 const usual: PartName[] = long
-  ? ['latency', 'recovery', 'drift']
-  : ['latency', 'fan-out', 'recovery'];
+  ? ['latency', 'cpu', 'recovery', 'drift']
+  : ['latency', 'cpu', 'fan-out', 'recovery'];
 try {
   for (const name of listOf('parts', values.parts, partNames, usual)) {
     await parts[name]().catch((error: Error) => skip(name, error, true));

@@ -1,15 +1,20 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LatencySummary } from '@kvm-audio/protocol';
-import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
-import { PcmRecording, playOn } from '../helpers/PcmRecording.js';
+import { PcmRecording } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
-import { cardTime, monotonicMs } from './cardTime.js';
+import { cardTime } from './cardTime.js';
 import { chirpLatencies } from './chirpLatencies.js';
-import { makeChirpTrack, rate } from './chirps.js';
-import { cpuMs, type Memory, memory, togetherMb } from './processUsage.js';
+import { playTrack } from './playTrack.js';
+import {
+  type CpuTimes,
+  cpuPercent,
+  cpuTimes,
+  type Memory,
+  memory,
+  togetherMb,
+} from './processUsage.js';
 import type { Counters, Subject } from './Subject.js';
 import { silences } from './silences.js';
 import type { Witness } from './Witness.js';
@@ -53,8 +58,7 @@ export type Leg = {
 };
 
 type Snapshot = {
-  atMs: number;
-  cpu: Record<string, number>;
+  cpu: CpuTimes;
   counters: Counters | undefined;
   xruns: number;
   memory: Record<string, Memory>;
@@ -67,13 +71,10 @@ export async function measureLeg(
   witness: Witness,
 ): Promise<Leg> {
   const { inputCard, outputCard, folder } = subject;
-  const track = join(folder, 'chirps.raw');
   const warmUp = seconds < longSeconds ? subject.settleSeconds : subject.warmUpSeconds;
-  const frames = Math.round((warmUp + seconds + spareSeconds) * rate);
-  writeFileSync(track, Buffer.from(makeChirpTrack(frames, makeProgramme()).buffer));
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
   try {
-    const player = playOn(inputCard, track);
+    const player = playTrack(subject, warmUp + seconds + spareSeconds);
     await pause(warmUp * 1000);
     // What the subject is asked costs it CPU too: outside of the time that is measured.
     const asked = await ask(subject);
@@ -89,7 +90,14 @@ export async function measureLeg(
     player.assertRunning();
     const heard = await recording.stop();
     await player.stop('SIGKILL');
-    const sound = listen(heard, recording.startFrames, input, output, before.atMs, after.atMs);
+    const sound = listen(
+      heard,
+      recording.startFrames,
+      input,
+      output,
+      before.cpu.atMs,
+      after.cpu.atMs,
+    );
     const judged = <T extends Stretch>(stretch: T) => ({
       ...stretch,
       machineWasBad: witness.wasBad(stretch.fromUs, stretch.untilUs),
@@ -97,12 +105,12 @@ export async function measureLeg(
     const gaps = sound.gaps.map(judged);
     const dryUs = subject.dryUs().filter((atUs) => atUs > toldUs);
     const unheard = dryUs
-      .filter((atUs) => atUs >= before.atMs * 1000 && atUs < after.atMs * 1000)
+      .filter((atUs) => atUs >= before.cpu.atMs * 1000 && atUs < after.cpu.atMs * 1000)
       .map((atUs) => ({ fromUs: atUs, untilUs: atUs + underrunUsMax }))
       .filter((dry) => !gaps.some((gap) => gap.fromUs < dry.untilUs && gap.untilUs > dry.fromUs))
       .map(judged);
     return {
-      seconds: (after.atMs - before.atMs) / 1000,
+      seconds: (after.cpu.atMs - before.cpu.atMs) / 1000,
       latenciesMs: sound.latenciesMs,
       lostChirps: sound.lostChirps,
       own,
@@ -111,7 +119,7 @@ export async function measureLeg(
       told: dryUs.length,
       cardXruns: after.xruns - before.xruns,
       counted: difference(after.counters, before.counters),
-      cpuPercent: cpuPercent(before, after),
+      cpuPercent: cpuPercent(before.cpu, after.cpu),
       memory: after.memory,
       memoryBefore: before.memory,
       togetherMb: togetherMb(ownProcesses.map(([, pid]) => pid)),
@@ -135,24 +143,13 @@ async function ask(subject: Subject): Promise<Asked> {
 function snapshot(subject: Subject, asked: Asked): Snapshot {
   return {
     ...asked,
-    cpu: perProcess(subject, cpuMs),
     memory: perProcess(subject, memory),
-    atMs: monotonicMs(),
+    cpu: cpuTimes(subject.pids),
   };
 }
 
 function perProcess<T>({ pids }: Subject, measure: (pid: number) => T): Record<string, T> {
   return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, measure(pid)]));
-}
-
-function cpuPercent(before: Snapshot, after: Snapshot): Record<string, number> {
-  const passedMs = after.atMs - before.atMs;
-  return Object.fromEntries(
-    Object.entries(after.cpu).map(([name, ms]) => [
-      name,
-      (100 * (ms - (before.cpu[name] ?? 0))) / passedMs,
-    ]),
-  );
 }
 
 function difference(after: Counters | undefined, before: Counters | undefined) {

@@ -1,15 +1,35 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { monotonicMs } from './cardTime.js';
 
 /**
  * CPU time of a process so far, all threads, in milliseconds. From the scheduler's own count in
  * nanoseconds: the ticks of /proc/PID/stat are too coarse for a process at 1 %.
  */
-export function cpuMs(pid: number): number {
+function cpuMs(pid: number): number {
   const tasks = readdirSync(`/proc/${pid}/task`);
   const nanoseconds = tasks.map((task) =>
     Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
   );
   return nanoseconds.reduce((sum, value) => sum + value, 0) / 1e6;
+}
+
+/** Of each process, in milliseconds so far. */
+export type CpuTimes = { atMs: number; ms: Record<string, number> };
+
+export function cpuTimes(pids: Readonly<Record<string, number>>): CpuTimes {
+  const ms = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMs(pid)]));
+  return { ms, atMs: monotonicMs() };
+}
+
+/** Of one core, from the one time to the other. */
+export function cpuPercent(before: CpuTimes, after: CpuTimes): Record<string, number> {
+  const passedMs = after.atMs - before.atMs;
+  return Object.fromEntries(
+    Object.entries(after.ms).map(([name, ms]) => [
+      name,
+      (100 * (ms - (before.ms[name] ?? 0))) / passedMs,
+    ]),
+  );
 }
 
 export type Memory = { pssMb: number; privateDirtyMb: number };

@@ -3,21 +3,29 @@ import { oneDigit } from './markdown.js';
 import { promiseTable } from './promises.js';
 import type { Results } from './results.js';
 import { sum } from './statistics.js';
-import { driftTable, fanOutTable, latencyTable, processTable, recoveryTable } from './tables.js';
+import {
+  cpuTable,
+  driftTable,
+  fanOutTable,
+  latencyTable,
+  processTable,
+  recoveryTable,
+} from './tables.js';
 import type { BadWindow } from './Witness.js';
 
 /** Markdown, so that each table can go into README or docs as it is. */
 export function formatReport(results: Results): string {
-  const { rows, fanOut, recovery, drift, skipped, windows } = results;
-  const measured = rows.length + fanOut.length + recovery.length + drift.length;
+  const { rows, cpu, fanOut, recovery, drift, skipped, windows } = results;
+  const measured = rows.length + cpu.length + fanOut.length + recovery.length + drift.length;
   const parts: [boolean, string, () => string][] = [
     [measured > 0, 'Promises', () => promiseTable(results)],
     [rows.length > 0, 'Latency of the whole path', () => latencyTable(results)],
     [
       rows.some(({ setting }) => setting.name === 'medium'),
-      'Processes at medium, streaming',
+      'Processes at medium, each subject alone',
       () => processTable(results),
     ],
+    [cpu.length > 0, 'CPU at medium, both at a time', () => cpuTable(results)],
     [fanOut.length > 0, 'Listeners on the input at medium', () => fanOutTable(results)],
     [recovery.length > 0, 'Until audio is back', () => recoveryTable(results)],
     [drift.length > 0, 'Drift', () => driftTable(results)],
@@ -39,7 +47,7 @@ function heading(windows: readonly BadWindow[]): string {
       `${loadavg().map(oneDigit).join(' ')}; virtual cards.`,
     'Method: 20 ms chirps over music, 83 ms apart, played on card A, found on card B by',
     'normalised cross-correlation; times by the cards’ clocks. The yardstick is a C program that',
-    'does the same work with the same settings; subjects take turns. A gap is 1 ms or more of',
+    'does the same work with the same settings; subjects take turns, but for CPU. A gap is 1 ms or more of',
     'silence on card B. docs/bench.md has all of it.',
     `The machine woke a plain C thread, one a core, over 3 ms late ${windows.length} times: ` +
       `${sum(lateMs).toFixed(0)} ms in all, at most ${Math.max(0, ...lateMs).toFixed(0)} ms.`,

@@ -2,20 +2,19 @@ import type { FanOutLeg } from './fanOut.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
 import type { Leg } from './measureLeg.js';
 import type { Recovery } from './recovery.js';
-import { legsOf, type Results, type Row } from './results.js';
+import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
 import { formatOf, type Setting } from './settings.js';
 import { median, quantile, sum } from './statistics.js';
 
-export const withoutBridge = (names: readonly string[]): string[] =>
+const withoutBridge = (names: readonly string[]): string[] =>
   names.filter((name) => name !== 'bridge');
 
 /** Its processes, by name. */
-export const processesOf = (legs: readonly Leg[]): string[] =>
-  Object.keys(legs[0]?.cpuPercent ?? {});
+const processesOf = (legs: readonly Leg[]): string[] => Object.keys(legs[0]?.cpuPercent ?? {});
 
 /** Of some processes together, in percent of one core: the median of the legs. */
-export function cpuOf(legs: readonly Leg[], names: readonly string[]): number {
+function cpuOf(legs: readonly Leg[], names: readonly string[]): number {
   return median(legs.map(({ cpuPercent }) => sum(names.map((name) => cpuPercent[name] ?? 0))));
 }
 
@@ -58,7 +57,7 @@ function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]):
   ];
 }
 
-/** CPU and memory of each process at medium. */
+/** CPU and memory of each process at medium, where a subject has the machine for itself. */
 export function processTable({ rows }: Results): string {
   const medium = rows.find(({ setting }) => setting.name === 'medium');
   const lines = medium ? subjectNames.flatMap((name) => processLines(medium, name)) : [];
@@ -161,17 +160,42 @@ export function driftTable({ drift }: Results): string {
   );
 }
 
-/** Own share of the CPU, with and without the bridging client, over the yardstick's. */
-export function cpuRatios(results: Results): { all: number; own: number } | undefined {
-  const [ours, theirs] = [
-    legsOf(results, 'medium', 'kvm-audio'),
-    legsOf(results, 'medium', 'yardstick'),
-  ];
-  if (ours.length === 0 || theirs.length === 0) return undefined;
-  const names = processesOf(ours);
-  const yardstick = cpuOf(theirs, processesOf(theirs));
+/** Of some processes together, in percent of one core, in each round. */
+const togetherIn = (rounds: readonly Record<string, number>[], names?: readonly string[]) =>
+  rounds.map((round) => sum((names ?? Object.keys(round)).map((name) => round[name] ?? 0)));
+
+/** CPU over the yardstick's in the same seconds, round by round, without the bridging client and with it. */
+export function cpuRatios({ cpu }: Results): { own: number[]; all: number[] } {
+  const yardstick = togetherIn(cpu.map((round) => round.yardstick));
+  const over = (ours: number[]): number[] => ours.map((value, i) => value / (yardstick[i] ?? 0));
+  const ours = cpu.map((round) => round.ours);
   return {
-    all: cpuOf(ours, names) / yardstick,
-    own: cpuOf(ours, withoutBridge(names)) / yardstick,
+    own: over(togetherIn(ours, withoutBridge(Object.keys(ours[0] ?? {})))),
+    all: over(togetherIn(ours)),
   };
+}
+
+/** CPU of each process, both subjects at a time. */
+export function cpuTable({ cpu }: Results): string {
+  const lines = (subject: string, rounds: readonly Record<string, number>[]): string[][] => {
+    const names = Object.keys(rounds[0] ?? {});
+    const line = (name: string, values: number[]): string[] => [
+      ...[subject, name, twoDigits(median(values))],
+      values.map(twoDigits).join(', '),
+    ];
+    return [
+      ...names.map((name) => line(name, togetherIn(rounds, [name]))),
+      line('together', togetherIn(rounds)),
+    ];
+  };
+  return markdownTable('subject, process, CPU % of a core, of each round'.split(', '), [
+    ...lines(
+      'kvm-audio',
+      cpu.map((round) => round.ours),
+    ),
+    ...lines(
+      'yardstick',
+      cpu.map((round) => round.yardstick),
+    ),
+  ]);
 }

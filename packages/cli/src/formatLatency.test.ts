@@ -62,6 +62,8 @@ describe('the latency', () => {
         'output  queue         36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
         '        device        9.99  37.0  38.3  140.0  36.6    0.12       0.00      500',
         '        end_to_end    36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
+        '',
+        'end_to_end is more than its stages: the frame itself, in the output the look-ahead too',
       ].join('\n'),
     );
   });

@@ -268,7 +268,7 @@ describe('the status in one line', () => {
   test('is short, with a dash where nothing was measured', () => {
     const quiet = { ...report, latency: { ...report.latency, count: 0 } };
     expect(formatStatusLine(status({}, { stream: quiet, restarts: 2 }))).toBe(
-      'output running medium 96k 36.5/38.3 ms drops 0 restarts 0 | ' +
+      'output running medium 96k 36.5/38.3 ms underruns 3 drops 0 restarts 0 | ' +
         'input running medium 96k - ms drops 0 restarts 2',
     );
   });

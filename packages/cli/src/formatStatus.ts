@@ -178,6 +178,9 @@ function formatPipelineLine(pipeline: PipelineStatus): string {
     pipeline.level,
     formatBitrate(pipeline).replace(' kbps', 'k'),
     `${formatLatency(pipeline)} ms`,
+    ...(pipeline.direction === 'output'
+      ? [`underruns ${formatStream(pipeline, ({ underruns }) => underruns)}`]
+      : []),
     `drops ${totalDrops(pipeline)}`,
     `restarts ${pipeline.restarts}`,
   ].join(' ');

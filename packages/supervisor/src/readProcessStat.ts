@@ -27,7 +27,7 @@ export function parseProcessStat(text: string): ProcessStat | undefined {
 /** @returns undefined where there is no such process (any more). */
 export function readProcessStat(pid: number): ProcessStat | undefined {
   try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return undefined;
   }

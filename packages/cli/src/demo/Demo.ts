@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { DaemonStatus } from '@kvm-audio/client';
+import { type DaemonStatus, runtimeFolder } from '@kvm-audio/client';
 import { isVirtualCard, withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
 import { askDaemon } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
@@ -102,6 +102,7 @@ export class Demo {
     const input = status.input.stream?.device ?? '';
     const output = status.output.stream?.device ?? '';
     console.log(`input ${input} is bridged to output ${output}; Ctrl-C stops`);
+    console.log(`ask it from another terminal, with KVM_AUDIO_RUNTIME_DIR=${runtimeFolder()}`);
     if (isVirtualCard(input)) this.#playProgramme(input);
     const log = new BridgeLog((line) => {
       if (!this.#stopping) console.error(`bridge: ${line}`);
