@@ -10,7 +10,7 @@ import {
   socketPath,
 } from '@kvm-audio/client';
 import type { Config } from '@kvm-audio/daemon';
-import type { ControlMethods, ParamsOf, ResultOf } from '@kvm-audio/protocol';
+import type { ControlMethods, ParamsOf, PipelineReport, ResultOf } from '@kvm-audio/protocol';
 import { inRepository } from './repository.js';
 import { TestProcess } from './TestProcess.js';
 import { type CardShape, VirtualCard } from './VirtualCard.js';
@@ -139,6 +139,17 @@ export class TestDaemon {
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${JSON.stringify(last)}\n${this.log}`);
     }
+  }
+
+  /** @returns a report of each pipeline that was made from now on; both have to stream. */
+  async freshReports(): Promise<readonly PipelineReport[]> {
+    const received = (status: DaemonStatus): number[] =>
+      directions.map((direction) => status[direction].stream?.framesReceived ?? 0);
+    const seen = received(await this.status());
+    const fresh = await this.waitForStatus('new report of both pipelines', (status) =>
+      received(status).every((frames, i) => frames > (seen[i] ?? 0)),
+    );
+    return directions.flatMap((direction) => fresh[direction].stream ?? []);
   }
 
   /** `kvm-audioctl bridge`; resolves when audio goes all the way round. */

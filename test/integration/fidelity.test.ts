@@ -39,15 +39,7 @@ type Evidence = Record<
 
 /** What the program itself has counted so far, in reports that were made from now on. */
 async function evidenceNow(daemon: TestDaemon): Promise<Evidence> {
-  const { output, input } = await daemon.status();
-  const seen = [output.stream, input.stream].map((stream) => stream?.framesReceived ?? 0);
-  const fresh = await daemon.waitForStatus(
-    'new report of both pipelines',
-    (status) =>
-      (status.output.stream?.framesReceived ?? 0) > seen[0]! &&
-      (status.input.stream?.framesReceived ?? 0) > seen[1]!,
-  );
-  const reports = [fresh.output.stream, fresh.input.stream] as PipelineReport[];
+  const reports = await daemon.freshReports();
   const sum = (count: (report: PipelineReport) => number): number =>
     reports.reduce((total, report) => total + count(report), 0);
   return {

@@ -1,41 +1,12 @@
 import type { DaemonStatus, PipelineReport, PipelineStatus } from '@kvm-audio/client';
+import { quietReport } from '../../../test/helpers/quietReport.js';
 import { formatStatus, formatStatusLine, formatTable } from './formatStatus.js';
 
-const drops = {
-  capture_ring_full: 0,
-  pool_empty: 0,
-  encode_error: 0,
-  send_queue_full: 0,
-  late_packet: 0,
-  duplicate_packet: 0,
-  jitter_overflow: 0,
-  decode_error: 0,
-  playback_ring_full: 0,
-  card_standstill: 0,
-};
-
-const report: PipelineReport = {
-  state: 'running',
-  reason: null,
+const report: PipelineReport = quietReport({
   device: 'hw:UAC2Gadget',
   card: { name: 'UAC2_Gadget', rate: 44_100, channels: 2, format: 'S24_3LE' },
-  format: {
-    codec: 'opus',
-    level: 'medium',
-    rate: 48_000,
-    channels: 2,
-    frameMs: 20,
-    bitrate: 96_000,
-    application: 'audio',
-    maxPacketBytes: 4_096,
-    lookaheadSamples: 312,
-    clock: 'monotonic',
-  },
-  clients: 1,
   framesReceived: 10,
-  packetsSent: 0,
   bytes: 1_000,
-  drops,
   queueMs: 2.5,
   capacity: { frames: 6, ms: 120, targetWins: 0 },
   concealedMs: 25,
@@ -47,33 +18,10 @@ const report: PipelineReport = {
   marginMs: 10.04,
   correctedBy: 'resampler',
   underruns: 3,
-  callMs: 0,
   xruns: 2,
-  latency: {
-    count: 9,
-    meanMs: 36.6,
-    p50Ms: 36.5,
-    p95Ms: 37,
-    p99Ms: 38.25,
-    maxMs: 40,
-    jitterMs: 0.5,
-    trendMsPerMinute: 0,
-    totalCount: 9,
-    totalMs: 330,
-    from: 'capture',
-  },
-  stages: {},
-  tuning: {
-    targetMs: 10,
-    spareMs: 1,
-    beyondMs: 0,
-    bufferMs: 100,
-    bufferMsMin: 10,
-    periodMs: 5,
-    complexity: null,
-  },
-  clientFigures: [],
-};
+  latency: { ...quietReport().latency, count: 9, p50Ms: 36.5, p99Ms: 38.25 },
+});
+const { drops } = report;
 
 function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
   return {

@@ -1,77 +1,8 @@
 import type { BufferSettings, Log } from '@kvm-audio/daemon';
 import { checkConfig } from '@kvm-audio/daemon/config';
-import {
-  type Direction,
-  noDrops,
-  type PipelineReport,
-  type ProcessState,
-  type ProcessUsage,
-} from '@kvm-audio/protocol';
+import type { Direction, PipelineReport, ProcessState, ProcessUsage } from '@kvm-audio/protocol';
+import { quietReport } from '../../../test/helpers/quietReport.js';
 import { BufferControl, type SizedPipeline } from './BufferControl.js';
-
-const figures = {
-  meanMs: 0,
-  p50Ms: 0,
-  p95Ms: 0,
-  p99Ms: 0,
-  maxMs: 0,
-  jitterMs: 0,
-  trendMsPerMinute: 0,
-  totalCount: 0,
-  totalMs: 0,
-};
-
-function report(changed: Partial<PipelineReport>): PipelineReport {
-  return {
-    state: 'running',
-    reason: null,
-    device: 'card',
-    card: null,
-    format: {
-      codec: 'opus',
-      level: 'medium',
-      rate: 48_000,
-      channels: 2,
-      frameMs: 20,
-      bitrate: 96_000,
-      application: 'audio',
-      maxPacketBytes: 4_096,
-      lookaheadSamples: 312,
-      clock: 'monotonic',
-    },
-    clients: 1,
-    framesReceived: 0,
-    packetsSent: 0,
-    bytes: 0,
-    drops: noDrops(),
-    queueMs: 0,
-    capacity: { frames: null, ms: 200, targetWins: 0 },
-    concealedMs: 0,
-    trimmedMs: 0,
-    insertedMs: 0,
-    driftPpm: null,
-    correctionPpm: 0,
-    correctedBy: null,
-    targetMs: 10,
-    marginMs: 10,
-    callMs: 0,
-    underruns: 0,
-    xruns: 0,
-    latency: { ...figures, count: 0, from: 'capture' },
-    stages: {},
-    tuning: {
-      targetMs: 10,
-      spareMs: 0,
-      beyondMs: 0,
-      bufferMs: 100,
-      bufferMsMin: 10,
-      periodMs: 5,
-      complexity: null,
-    },
-    clientFigures: [],
-    ...changed,
-  };
-}
 
 /** A pipeline that keeps what it was told. */
 class ToldPipeline implements SizedPipeline {
@@ -83,7 +14,7 @@ class ToldPipeline implements SizedPipeline {
 
   constructor(pid: number, changed: Partial<PipelineReport>) {
     this.pid = pid;
-    this.report = report(changed);
+    this.report = quietReport(changed);
   }
 
   async ask(_method: 'buffer.set', params: { frames: number }): Promise<unknown> {
@@ -131,14 +62,14 @@ describe('what the sizes follow', () => {
 
   test('is no queue of a pipeline that does not stream', () => {
     const { control, pipelines } = bench();
-    pipelines.input.report = report({ state: 'idle', queueMs: 20 });
+    pipelines.input.report = quietReport({ state: 'idle', queueMs: 20 });
     control.tick();
     expect(control.stats().average_latency_ms).toBe(8);
   });
 
   test('is nothing while nothing streams', () => {
     const { control, pipelines } = bench();
-    pipelines.input.report = report({ state: 'idle' });
+    pipelines.input.report = quietReport({ state: 'idle' });
     pipelines.output.report = null;
     control.tick();
     expect(control.stats()).toMatchObject({ average_latency_ms: null, system_cpu_percent: null });
@@ -155,9 +86,9 @@ describe('what the sizes follow', () => {
     const { control, pipelines } = bench({ latencyAuthority: false });
     control.tick();
     expect(control.stats().average_latency_ms).toBeNull();
-    const latency = { ...figures, count: 9, p50Ms: 34, from: 'capture' } as const;
-    pipelines.output.report = report({ latency });
-    pipelines.input.report = report({ latency: { ...latency, p50Ms: 21 } });
+    const latency = { ...quietReport().latency, count: 9, p50Ms: 34 };
+    pipelines.output.report = quietReport({ latency });
+    pipelines.input.report = quietReport({ latency: { ...latency, p50Ms: 21 } });
     control.tick();
     expect(control.stats().average_latency_ms).toBe(34);
   });
@@ -165,9 +96,9 @@ describe('what the sizes follow', () => {
   test('counts what overflowed in the jitter buffer', () => {
     const { control, pipelines } = bench({ overflowWindowMs: 500, sizeSmoothing: 0.01 });
     control.tick();
-    pipelines.output.report = report({
+    pipelines.output.report = quietReport({
       framesReceived: 25,
-      drops: { ...noDrops(), jitter_overflow: 1 },
+      drops: { ...quietReport().drops, jitter_overflow: 1 },
     });
     control.tick();
     expect(control.stats()).toMatchObject({ output_buffer_size: 7, input_buffer_size: 6 });
