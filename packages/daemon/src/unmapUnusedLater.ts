@@ -1,3 +1,4 @@
+import v8 from 'node:v8';
 import { unmapUnused } from '@kvm-audio/native-alsa/sys';
 import type { Log } from './LogRecord.js';
 
@@ -5,18 +6,29 @@ import type { Log } from './LogRecord.js';
 const firstMs = 60_000;
 const everyMs = 600_000;
 
+/** What lives moves together: else pages that hold little of it stay, and more of them each time. */
+const compactingFlag = 'compact-on-every-full-gc';
+
+/** Where Node was started with --expose-gc. */
+function collect(): void {
+  v8.setFlagsFromString(`--${compactingFlag}`);
+  globalThis.gc?.();
+  // A collection that V8 makes by itself is to be short.
+  v8.setFlagsFromString(`--no-${compactingFlag}`);
+}
+
 /**
  * From a minute after the start on, now and then gives back the pages of Node's program that only
  * the start, the compiler or something rare has needed, and what is free in the heaps: on a small
  * device they are better used by others. Holds no process open.
  *
  * @param mayPause whether the event loop may stand still for some 10 ms now. V8's heap is collected
- *   then: who hardly runs is not collected by itself for long. Needs Node's --expose-gc.
+ *   then: who hardly runs is not collected by itself for long.
  */
 export function unmapUnusedLater(log: Log, mayPause: () => boolean): void {
   function unmap(): void {
     try {
-      if (mayPause()) globalThis.gc?.();
+      if (mayPause()) collect();
       unmapUnused();
     } catch (error) {
       log.debug({ error }, 'unused memory stays mapped');
