@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { type Load, loadNative } from './loadNative.js';
 
 /** libopus' encoder as src/opus/Encoder.h exposes it: negative results are OPUS_* codes. */
 export interface AddonEncoder {
@@ -38,32 +38,7 @@ export type OpusAddon = {
   readonly Decoder: new (channels: number) => AddonDecoder;
 };
 
-/** Relative to this file both in lib/ and in dist/. */
-const addonPath = '../build/Release/opus.node';
-
-/**
- * Loads the addon. `load` is given in tests.
- *
- * @throws Error that says what to install or to build.
- */
-export function loadOpusAddon(load: (path: string) => unknown = loadFromHere): OpusAddon {
-  try {
-    return load(addonPath) as OpusAddon;
-  } catch (error) {
-    throw new Error(explainLoadFailure(error), { cause: error });
-  }
-}
-
-function loadFromHere(path: string): unknown {
-  return createRequire(import.meta.url)(path);
-}
-
-function explainLoadFailure(error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'MODULE_NOT_FOUND') return 'the opus addon is not built: run `make build`';
-  if (reason.includes('libopus.so')) {
-    return `libopus is missing: install the package libopus0 (Debian, Ubuntu): ${reason}`;
-  }
-  return `the opus addon does not load: ${reason}`;
+/** Loads the addon. `load` is given in tests. Throws: see loadNative. */
+export function loadOpusAddon(load?: Load): OpusAddon {
+  return loadNative('opus', [{ name: 'libopus', debian: 'libopus0' }], load) as OpusAddon;
 }

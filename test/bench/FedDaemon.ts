@@ -1,10 +1,7 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
 import { playOn } from '../helpers/PcmRecording.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import type { TestProcess } from '../helpers/TestProcess.js';
-import { makeChirpTrack, rate } from './chirps.js';
+import { makeTrack } from './playTrack.js';
 
 /** A running daemon that is fed with sound and bridged to itself. */
 export class FedDaemon {
@@ -20,12 +17,7 @@ export class FedDaemon {
   /** @param seconds for how long there is sound. */
   static async start(seconds: number): Promise<FedDaemon> {
     const daemon = await TestDaemon.start({ config: { input: { profile: 'program' } } });
-    const track = join(daemon.folder, 'chirps.raw');
-    writeFileSync(
-      track,
-      Buffer.from(makeChirpTrack(Math.ceil(seconds * rate), makeProgramme()).buffer),
-    );
-    const fed = new FedDaemon(daemon, track);
+    const fed = new FedDaemon(daemon, makeTrack(daemon.folder, seconds));
     try {
       fed.play();
       await daemon.bridge();

@@ -1,14 +1,10 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { socketPath } from '@kvm-audio/client';
-import { makeProgramme } from '../../packages/cli/dist/demo/programme.js';
-import { playOn } from '../helpers/PcmRecording.js';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { TestProcess } from '../helpers/TestProcess.js';
 import { waitFor } from '../helpers/waitFor.js';
-import { makeChirpTrack, rate } from './chirps.js';
+import { playTrack } from './playTrack.js';
 import { cpuPercent, cpuTimes, memory } from './processUsage.js';
 import { formatOf, settingOf } from './settings.js';
 
@@ -46,29 +42,35 @@ export async function measureFanOut(plan: FanOutPlan): Promise<FanOutLeg[]> {
   try {
     const legSeconds = plan.seconds + (settleMs + stallMs) / 1000 + spareSecondsPerLeg;
     const seconds = plan.warmUpSeconds + plan.rounds * counts.length * legSeconds;
-    const track = join(daemon.folder, 'chirps.raw');
-    writeFileSync(
-      track,
-      Buffer.from(makeChirpTrack(Math.ceil(seconds * rate), makeProgramme()).buffer),
-    );
-    const player = playOn(daemon.inputCard, track);
-    const pid = (await daemon.status()).input.pid ?? 0;
-    const one = await startSinks(daemon, 1);
-    await pause(plan.warmUpSeconds * 1000);
-    await one.stop();
-    const legs: FanOutLeg[] = [];
-    for (let round = 0; round < plan.rounds; round++) {
-      for (const listeners of counts) {
-        process.stderr.write(`fan-out: ${listeners} listeners, ${plan.seconds} s\n`);
-        legs.push(await measureListeners(daemon, pid, listeners, plan.seconds));
-        player.assertRunning();
-      }
+    const player = playTrack(daemon, seconds);
+    try {
+      return await measureRounds(daemon, player, plan);
+    } finally {
+      if (player.running) await player.stop('SIGKILL');
     }
-    await player.stop('SIGKILL');
-    return legs;
   } finally {
     await daemon.stop();
   }
+}
+
+async function measureRounds(
+  daemon: TestDaemon,
+  player: TestProcess,
+  plan: FanOutPlan,
+): Promise<FanOutLeg[]> {
+  const pid = (await daemon.status()).input.pid ?? 0;
+  const one = await startSinks(daemon, 1);
+  await pause(plan.warmUpSeconds * 1000);
+  await one.stop();
+  const legs: FanOutLeg[] = [];
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const listeners of counts) {
+      process.stderr.write(`fan-out: ${listeners} listeners, ${plan.seconds} s\n`);
+      legs.push(await measureListeners(daemon, pid, listeners, plan.seconds));
+      player.assertRunning();
+    }
+  }
+  return legs;
 }
 
 async function measureListeners(

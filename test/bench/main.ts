@@ -8,7 +8,7 @@
 //                   which 10 minutes are promised)
 //   --peers A,B     gstreamer, ffmpeg, alsaloop: beside ours at medium and ultra (default those
 //                   that are installed; none with --long)
-//   --long          each leg lasts --seconds, by default 600
+//   --long          each leg lasts --seconds, by default 600; the three for CPU that together
 //   --seconds N     length of the longest run at medium (default 60)
 //   --trial         everything as short as can be: to see that it works
 //   --json FILE     everything that was measured
@@ -17,7 +17,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureFanOut } from './fanOut.js';
 import { formatLatencyPlot } from './latencyPlot.js';
-import { type CpuPlan, measureCpu } from './measureCpu.js';
+import { type CpuPlan, measureCpuRound } from './measureCpu.js';
 import { type Leg, measureLeg } from './measureLeg.js';
 import { isInstalled, type PeerName, peerNames } from './peers.js';
 import { measureRecovery } from './recovery.js';
@@ -80,7 +80,7 @@ function listOf<Name extends string>(
   });
 }
 
-/** Those that take turns do so at once, that a change of the machine's mood meets all. */
+/** One after the other, that a change of the machine's mood meets all. */
 function runsOf({ name, profile }: Setting): Run[] {
   const both = (length: number): Run[] => [
     ['kvm-audio', length],
@@ -162,7 +162,10 @@ const parts: Record<PartName, () => Promise<void>> = {
     }
   },
   cpu: async () => {
-    results.cpu = await measureCpu(cpuPlan);
+    for (let round = 0; round < cpuPlan.rounds; round++) {
+      // New processes each time: where their memory comes to lie makes a difference of percents.
+      results.cpu.push(await measureCpuRound(cpuPlan));
+    }
   },
   'fan-out': async () => {
     results.fanOut = await measureFanOut(fanOutPlan);

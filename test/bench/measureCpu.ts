@@ -1,4 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { TestProcess } from '../helpers/TestProcess.js';
+import { rate } from './chirps.js';
 import { playTrack } from './playTrack.js';
 import { cpuPercent, cpuTimes } from './processUsage.js';
 import { type Subject, startSubject } from './Subject.js';
@@ -7,7 +9,7 @@ import { settingOf } from './settings.js';
 export type CpuPlan = {
   rounds: number;
   seconds: number;
-  /** Overrides the subjects' own. */
+  /** Instead of the subjects' own. */
   warmUpSeconds?: number;
 };
 
@@ -16,45 +18,58 @@ export type CpuRound = { ours: Record<string, number>; yardstick: Record<string,
 
 /** The player's end is not waited for. */
 const spareSeconds = 10;
+/** A subject that plays less of the time than this stood still, and was cheap. */
+const playedMin = 0.98;
 
 /**
- * The program and the yardstick at a time, each on cards of its own: what the machine has less of at
- * one time than at another it has less of for both. New processes each round, for where their memory
- * comes to lie makes a difference of several percent.
+ * The program and the yardstick at a time, each on cards of its own: what the machine has less of
+ * at one time than at another it has less of for both.
+ *
+ * @throws where one of them did not play all the time.
  */
-export async function measureCpu(plan: CpuPlan): Promise<CpuRound[]> {
-  const rounds: CpuRound[] = [];
-  while (rounds.length < plan.rounds) rounds.push(await measureRound(plan));
-  return rounds;
+export async function measureCpuRound(plan: CpuPlan): Promise<CpuRound> {
+  const { seconds, warmUpSeconds } = plan;
+  process.stderr.write(`medium: kvm-audio and yardstick at a time, ${seconds.toFixed(0)} s\n`);
+  const subjects: Subject[] = [];
+  const players: TestProcess[] = [];
+  try {
+    for (const name of ['kvm-audio', 'yardstick'] as const) {
+      subjects.push(await startSubject(name, settingOf('medium')));
+    }
+    const warmUp = warmUpSeconds ?? Math.max(...subjects.map((each) => each.warmUpSeconds));
+    for (const subject of subjects) {
+      players.push(playTrack(subject, warmUp + seconds + spareSeconds));
+    }
+    await pause(warmUp * 1000);
+    const positions = await Promise.all(subjects.map(played));
+    const before = subjects.map(({ pids }) => cpuTimes(pids));
+    await pause(seconds * 1000);
+    const after = subjects.map(({ pids }) => cpuTimes(pids));
+    for (const [i, subject] of subjects.entries()) {
+      players[i]?.assertRunning();
+      const frames = (await played(subject)) - (positions[i] ?? 0);
+      if (frames > playedMin * seconds * rate) continue;
+      throw new Error(`of ${seconds} s only ${frames} frames were played`);
+    }
+    const [ours = {}, yardstick = {}] = after.map((times, i) =>
+      cpuPercent(before[i] ?? times, times),
+    );
+    return { ours, yardstick };
+  } finally {
+    await stopAll([...players.filter(({ running }) => running), ...subjects]);
+  }
 }
 
-async function measureRound({ seconds, warmUpSeconds }: CpuPlan): Promise<CpuRound> {
-  process.stderr.write(`medium: kvm-audio and yardstick at a time, ${seconds} s\n`);
-  const started: Subject[] = [];
-  const start = async (name: 'kvm-audio' | 'yardstick'): Promise<Subject> => {
-    const subject = await startSubject(name, settingOf('medium'));
-    started.push(subject);
-    return subject;
-  };
-  try {
-    const ours = await start('kvm-audio');
-    const yardstick = await start('yardstick');
-    const warmUp = warmUpSeconds ?? Math.max(ours.warmUpSeconds, yardstick.warmUpSeconds);
-    const players = started.map((subject) => playTrack(subject, warmUp + seconds + spareSeconds));
-    try {
-      await pause(warmUp * 1000);
-      const before = started.map(({ pids }) => cpuTimes(pids));
-      await pause(seconds * 1000);
-      const after = started.map(({ pids }) => cpuTimes(pids));
-      for (const player of players) player.assertRunning();
-      const [own = {}, theirs = {}] = after.map((times, i) =>
-        cpuPercent(before[i] ?? times, times),
-      );
-      return { ours: own, yardstick: theirs };
-    } finally {
-      for (const player of players) if (player.running) await player.stop('SIGKILL');
-    }
-  } finally {
-    for (const subject of started) await subject.stop();
-  }
+/** Frames that its card had from it. */
+async function played({ outputCard }: Subject): Promise<number> {
+  return (await outputCard.status()).playback.appl;
+}
+
+/** All of them, also where one fails. */
+async function stopAll(these: readonly (TestProcess | Subject)[]): Promise<void> {
+  const ends = await Promise.allSettled(
+    these.map((each) => ('pids' in each ? each.stop() : each.stop('SIGKILL'))),
+  );
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LatencySummary } from '@kvm-audio/protocol';
 import { PcmRecording } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
+import type { TestProcess } from '../helpers/TestProcess.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
 import { cardTime } from './cardTime.js';
 import { chirpLatencies } from './chirpLatencies.js';
@@ -73,8 +74,9 @@ export async function measureLeg(
   const { inputCard, outputCard, folder } = subject;
   const warmUp = seconds < longSeconds ? subject.settleSeconds : subject.warmUpSeconds;
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
+  let player: TestProcess | undefined;
   try {
-    const player = playTrack(subject, warmUp + seconds + spareSeconds);
+    player = playTrack(subject, warmUp + seconds + spareSeconds);
     await pause(warmUp * 1000);
     // What the subject is asked costs it CPU too: outside of the time that is measured.
     const asked = await ask(subject);
@@ -125,6 +127,7 @@ export async function measureLeg(
       togetherMb: togetherMb(ownProcesses.map(([, pid]) => pid)),
     };
   } finally {
+    if (player?.running) await player.stop('SIGKILL');
     await recording.abandon();
   }
 }

@@ -47,8 +47,8 @@ function heading(windows: readonly BadWindow[]): string {
       `${loadavg().map(oneDigit).join(' ')}; virtual cards.`,
     'Method: 20 ms chirps over music, 83 ms apart, played on card A, found on card B by',
     'normalised cross-correlation; times by the cards’ clocks. The yardstick is a C program that',
-    'does the same work with the same settings; subjects take turns, but for CPU. A gap is 1 ms or more of',
-    'silence on card B. docs/bench.md has all of it.',
+    'does the same work with the same settings; subjects take turns, but for CPU. A gap is 1 ms',
+    'or more of silence on card B. docs/bench.md has all of it.',
     `The machine woke a plain C thread, one a core, over 3 ms late ${windows.length} times: ` +
       `${sum(lateMs).toFixed(0)} ms in all, at most ${Math.max(0, ...lateMs).toFixed(0)} ms.`,
   ].join('\n');

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The benchmark: test/bench/main.ts has the flags and what it prints.
-#   test/bench/run.sh [--trial] [--long] [--parts latency,fan-out,recovery] [--plot FILE] ...
+#   test/bench/run.sh [--trial] [--long] [--parts latency,cpu,fan-out] [--plot FILE] ...
 # Needs `make build` first.
 set -e
 here=$(dirname "$0")

@@ -164,7 +164,7 @@ export function driftTable({ drift }: Results): string {
 const togetherIn = (rounds: readonly Record<string, number>[], names?: readonly string[]) =>
   rounds.map((round) => sum((names ?? Object.keys(round)).map((name) => round[name] ?? 0)));
 
-/** CPU over the yardstick's in the same seconds, round by round, without the bridging client and with it. */
+/** CPU over the yardstick's, round by round, without the bridging client and with it. */
 export function cpuRatios({ cpu }: Results): { own: number[]; all: number[] } {
   const yardstick = togetherIn(cpu.map((round) => round.yardstick));
   const over = (ours: number[]): number[] => ours.map((value, i) => value / (yardstick[i] ?? 0));
@@ -188,7 +188,7 @@ export function cpuTable({ cpu }: Results): string {
       line('together', togetherIn(rounds)),
     ];
   };
-  return markdownTable('subject, process, CPU % of a core, of each round'.split(', '), [
+  return markdownTable('subject, process, CPU % of a core (median), of each round'.split(', '), [
     ...lines(
       'kvm-audio',
       cpu.map((round) => round.ours),

@@ -141,7 +141,7 @@ const asAnother = `
   socket.on('data', (bytes) => process.stdout.write(bytes));
   socket.on('error', (error) => { console.error(error.code); });
   socket.on('end', () => process.exit());
-  setTimeout(() => process.exit(), 1500);
+  setTimeout(() => process.exit(), 20_000);
   socket.write(Buffer.from(process.argv[2], 'hex'));
 `;
 
@@ -165,6 +165,7 @@ async function askAs(
   child.stdout.on('data', (chunk: Buffer) =>
     receive.feed(chunk, (body, start, end) => {
       if (!isAudioPacket(body, start, end)) answers.push(decodeMessage(body, start, end));
+      if (answers.length === messages.length) child.kill();
     }),
   );
   await new Promise((resolve) => child.once('close', resolve));

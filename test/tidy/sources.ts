@@ -41,21 +41,14 @@ export const workspaces: readonly string[] = [
 
 /** What a source imports, exports from, or asks for at run time: the names as they are written. */
 export function importsOf(path: string): string[] {
-  return namesIn(withoutComments(path));
-}
-
-/** The same without what is imported as a type, and so is gone when it runs. */
-export function loadsOf(path: string): string[] {
-  return namesIn(withoutComments(path).replace(/\b(?:im|ex)port type\b[^;]*;/g, ''));
-}
-
-function withoutComments(path: string): string {
-  return read(path).replace(/\/\*[\s\S]*?\*\//g, '');
-}
-
-function namesIn(text: string): string[] {
+  const text = read(path).replace(/\/\*[\s\S]*?\*\//g, '');
   const wanted = /(?:\bfrom\s+|\bimport\s*\(?\s*|\brequire\s*\(\s*)'([^'\n]+)'/g;
   return [...text.matchAll(wanted)].map(([, name]) => name ?? '');
+}
+
+/** A source without what is gone when it runs: in it, who is named may be loaded. */
+export function withoutTypeImports(text: string): string {
+  return text.replace(/^(?:im|ex)port type\b[^;]*?\bfrom\s+'[^']+';/gm, '');
 }
 
 /** The package that an import names; undefined for files and for Node's own modules. */

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { type Library, type Load, loadNative } from '../loadNative.js';
 import type { Failure } from './AlsaError.js';
 import type { CardFormat } from './options.js';
 
@@ -164,37 +164,16 @@ export type Addon = {
   ) => AddonResampler;
 };
 
-/** Relative to this file both in lib/alsa/ and in dist/alsa/. */
-const ADDON_PATH = '../../build/Release/alsa.node';
+const libraries: readonly Library[] = [
+  { name: 'libasound', debian: 'libasound2' },
+  { name: 'libspeexdsp', debian: 'libspeexdsp1' },
+];
 
 let loaded: Addon | undefined;
 
-/** Loads the addon, once. `load` is given in tests. Throws an error that says what to do. */
-export function loadAddon(load?: (path: string) => unknown): Addon {
-  if (load !== undefined) return loadWith(load);
-  loaded ??= loadWith(createRequire(import.meta.url));
+/** Loads the addon, once. `load` is given in tests. Throws: see loadNative. */
+export function loadAddon(load?: Load): Addon {
+  if (load !== undefined) return loadNative('alsa', libraries, load) as Addon;
+  loaded ??= loadNative('alsa', libraries) as Addon;
   return loaded;
-}
-
-function loadWith(load: (path: string) => unknown): Addon {
-  try {
-    return load(ADDON_PATH) as Addon;
-  } catch (error) {
-    throw Object.assign(new Error(explainLoadFailure(error), { cause: error }), {
-      code: 'ALSA_UNAVAILABLE',
-    });
-  }
-}
-
-function explainLoadFailure(error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'MODULE_NOT_FOUND') return 'the alsa addon is not built: run `make build`';
-  if (reason.includes('libasound.so')) {
-    return `libasound is missing: install the package libasound2 (Debian, Ubuntu): ${reason}`;
-  }
-  if (reason.includes('libspeexdsp.so')) {
-    return `libspeexdsp is missing: install the package libspeexdsp1 (Debian, Ubuntu): ${reason}`;
-  }
-  return `the alsa addon does not load: ${reason}`;
 }

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { type Load, loadNative } from '../loadNative.js';
 
 /** A connected socket as src/sys/UnixSocket.h exposes it; negative results are -errno. */
 export interface AddonSocket {
@@ -38,27 +38,11 @@ export type Addon = {
   unmapUnused(): number;
 };
 
-/** Relative to this file both in lib/sys/ and in dist/sys/. */
-const ADDON_PATH = '../../build/Release/sys.node';
-
 let loaded: Addon | undefined;
 
-/** Loads the addon, once. `load` is given in tests. Throws an error that says what to do. */
-export function loadAddon(load?: (path: string) => unknown): Addon {
-  if (load !== undefined) return loadWith(load);
-  loaded ??= loadWith(createRequire(import.meta.url));
+/** Loads the addon, once. `load` is given in tests. Throws: see loadNative. */
+export function loadAddon(load?: Load): Addon {
+  if (load !== undefined) return loadNative('sys', [], load) as Addon;
+  loaded ??= loadNative('sys', []) as Addon;
   return loaded;
-}
-
-function loadWith(load: (path: string) => unknown): Addon {
-  try {
-    return load(ADDON_PATH) as Addon;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
-    const text = missing
-      ? 'the sys addon is not built: run `make build`'
-      : `the sys addon does not load: ${reason}`;
-    throw Object.assign(new Error(text, { cause: error }), { code: 'SYS_UNAVAILABLE' });
-  }
 }

@@ -63,7 +63,8 @@ describe('the latency', () => {
         '        device        9.99  37.0  38.3  140.0  36.6    0.12       0.00      500',
         '        end_to_end    36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
         '',
-        'end_to_end is more than its stages: the frame itself, in the output the look-ahead too',
+        'Not in the stages: the frame itself (but for *); ' +
+          'in the output the look-ahead, and the delay of a resampler',
       ].join('\n'),
     );
   });
@@ -73,6 +74,7 @@ describe('the latency', () => {
     const text = formatted({ output: direction({ endToEnd }), input: null });
     expect(text).toContain('output  end_to_end*');
     expect(text).toContain('\n* output: from the arrival of a packet');
+    expect(text).toContain('\nNot in the stages: in the output the look-ahead');
     expect(text).toContain('\ninput: no figures');
   });
 

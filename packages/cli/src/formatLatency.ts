@@ -10,9 +10,6 @@ import { escapeControls } from '@kvm-audio/protocol';
 import { formatTable } from './formatStatus.js';
 
 const heading = ['', 'STAGE', 'p50', 'p95', 'p99', 'max', 'mean', 'jitter', 'trend/min', 'SAMPLES'];
-/** A row's stages do not add up to its end_to_end without them. */
-const beside =
-  'end_to_end is more than its stages: the frame itself, in the output the look-ahead too';
 const numbers = [2, 3, 4, 5, 6, 7, 8, 9];
 
 /** Below 10 ms hundredths can be told apart, above that they are noise. */
@@ -78,6 +75,13 @@ function formatRemarks(
   ]);
 }
 
+/** What end_to_end has besides its stages: see PlayoutLatency and CaptureLatency. */
+function whatIsNoStage(directions: readonly DirectionLatency[]): string {
+  const ofOutput = 'in the output the look-ahead, and the delay of a resampler';
+  const captured = directions.some(({ endToEnd }) => endToEnd.from === 'capture');
+  return `Not in the stages: ${captured ? 'the frame itself (but for *); ' : ''}${ofOutput}`;
+}
+
 /** How long sound is on its way, as a person reads it. */
 export function formatLatencyReport(report: LatencyReport): string {
   const known = [report.input, report.output].filter((one) => one !== null);
@@ -91,7 +95,7 @@ export function formatLatencyReport(report: LatencyReport): string {
     `Latency of the last 10 to 20 s, in ms; wanted ${report.limits.targetMs} on average`,
     '',
     formatTable([heading, ...rows], numbers),
-    ...(known.length > 0 ? ['', beside] : []),
+    ...(known.length > 0 ? ['', whatIsNoStage(known)] : []),
     ...(remarks.length > 0 ? ['', ...remarks.map(escapeControls)] : []),
   ].join('\n');
 }

@@ -229,6 +229,12 @@ describe('the status in one line', () => {
     );
   });
 
+  test('has dashes for what a pipeline that does not report would say', () => {
+    expect(formatStatusLine(status({ stream: null, state: 'backoff' }, {}))).toContain(
+      'output backoff medium - - ms underruns - drops 0',
+    );
+  });
+
   test('says why a pipeline does not play', () => {
     const gone = { ...report, state: 'no-device', reason: 'the card is away' } as const;
     expect(formatStatusLine(status({ stream: gone }, {}))).toMatch(

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import v8 from 'node:v8';
 import { createLog } from './log.js';
 import { unmapUnusedLater } from './unmapUnusedLater.js';
@@ -24,13 +25,18 @@ describe('memory that is not used', () => {
 
   const log = createLog('test', 'error', () => undefined);
 
-  test('is given back a minute after the start; that one collection of the heap moves what lives together', () => {
+  test('is given back a minute after the start, what lives moved together meanwhile', () => {
     unmapUnusedLater(log, () => true);
     jest.advanceTimersByTime(minuteMs);
     expect(done).toEqual(['--compact-on-every-full-gc', 'gc', '--no-compact-on-every-full-gc']);
   });
 
-  test('is looked for each ten minutes, without a collection while the event loop may not pause', () => {
+  test('needs a flag that this Node’s V8 knows', () => {
+    const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
+    expect(known).toContain('--compact-on-every-full-gc');
+  });
+
+  test('is looked for each ten minutes, in the heap where the event loop may pause', () => {
     const collections = (): number => done.filter((each) => each === 'gc').length;
     let mayPause = false;
     unmapUnusedLater(log, () => mayPause);

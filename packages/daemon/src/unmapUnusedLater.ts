@@ -6,15 +6,17 @@ import type { Log } from './LogRecord.js';
 const firstMs = 60_000;
 const everyMs = 600_000;
 
-/** What lives moves together: else pages that hold little of it stay, and more of them each time. */
+/** What lives moves together: else pages stay of which little lives, and more of them each time. */
 const compactingFlag = 'compact-on-every-full-gc';
 
-/** Where Node was started with --expose-gc. */
-function collect(): void {
+/** V8 reads the flag when a collection begins; one that it makes by itself is to be short. */
+function collect(gc: () => void): void {
   v8.setFlagsFromString(`--${compactingFlag}`);
-  globalThis.gc?.();
-  // A collection that V8 makes by itself is to be short.
-  v8.setFlagsFromString(`--no-${compactingFlag}`);
+  try {
+    gc();
+  } finally {
+    v8.setFlagsFromString(`--no-${compactingFlag}`);
+  }
 }
 
 /**
@@ -22,13 +24,15 @@ function collect(): void {
  * the start, the compiler or something rare has needed, and what is free in the heaps: on a small
  * device they are better used by others. Holds no process open.
  *
- * @param mayPause whether the event loop may stand still for some 10 ms now. V8's heap is collected
+ * @param mayPause whether the event loop may stand still for some 20 ms now. V8's heap is collected
  *   then: who hardly runs is not collected by itself for long.
  */
 export function unmapUnusedLater(log: Log, mayPause: () => boolean): void {
   function unmap(): void {
     try {
-      if (mayPause()) collect();
+      // Where Node was started with --expose-gc.
+      const { gc } = globalThis;
+      if (gc && mayPause()) collect(() => gc());
       unmapUnused();
     } catch (error) {
       log.debug({ error }, 'unused memory stays mapped');

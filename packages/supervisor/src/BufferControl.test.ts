@@ -1,6 +1,12 @@
 import type { BufferSettings, Log } from '@kvm-audio/daemon';
 import { checkConfig } from '@kvm-audio/daemon/config';
-import type { Direction, PipelineReport, ProcessState, ProcessUsage } from '@kvm-audio/protocol';
+import {
+  type Direction,
+  noDrops,
+  type PipelineReport,
+  type ProcessState,
+  type ProcessUsage,
+} from '@kvm-audio/protocol';
 import { quietReport } from '../../../test/helpers/quietReport.js';
 import { BufferControl, type SizedPipeline } from './BufferControl.js';
 
@@ -98,7 +104,7 @@ describe('what the sizes follow', () => {
     control.tick();
     pipelines.output.report = quietReport({
       framesReceived: 25,
-      drops: { ...quietReport().drops, jitter_overflow: 1 },
+      drops: { ...noDrops(), jitter_overflow: 1 },
     });
     control.tick();
     expect(control.stats()).toMatchObject({ output_buffer_size: 7, input_buffer_size: 6 });

@@ -27,6 +27,7 @@ export function parseProcessStat(text: string): ProcessStat | undefined {
 /** @returns undefined where there is no such process (any more). */
 export function readProcessStat(pid: number): ProcessStat | undefined {
   try {
+    // For utf8 Node has a reading in one call; what counts is plain, behind a name of any bytes.
     return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return undefined;

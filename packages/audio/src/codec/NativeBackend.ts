@@ -1,13 +1,13 @@
 import type { OpusAddon } from '@kvm-audio/native-alsa/opus';
 import type { Application } from '@kvm-audio/protocol';
-import type { CodecBackend, EncoderSettings } from './CodecBackend.js';
+import type { CodecBackend, CodecCapabilities, EncoderSettings } from './CodecBackend.js';
 import { controlNames } from './encoderControls.js';
 import { NativeDecoder } from './NativeDecoder.js';
 import { NativeEncoder } from './NativeEncoder.js';
 
 /** The system's libopus, through the addon that is handed in: nothing native is loaded here. */
 export class NativeBackend implements CodecBackend {
-  readonly capabilities;
+  readonly capabilities: CodecCapabilities;
   readonly #addon: OpusAddon;
 
   constructor(addon: OpusAddon) {
@@ -18,7 +18,7 @@ export class NativeBackend implements CodecBackend {
       exactPlc: true,
       fec: true,
       controls: controlNames,
-    } as const;
+    };
   }
 
   createEncoder(

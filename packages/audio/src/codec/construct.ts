@@ -7,6 +7,6 @@ export function construct<T>(call: string, create: () => T): T {
   } catch (error) {
     const code = (error as { opusCode?: unknown }).opusCode;
     if (typeof code !== 'number') throw error;
-    throw new CodecError(call, code);
+    throw new CodecError(call, code, { cause: error });
   }
 }

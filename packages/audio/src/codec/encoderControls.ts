@@ -1,3 +1,4 @@
+import { type Application, frameLengthsMs, mediaRate } from '@kvm-audio/protocol';
 import type { EncoderSettings } from './CodecBackend.js';
 import { CodecError, OPUS_BAD_ARG } from './CodecError.js';
 
@@ -11,9 +12,15 @@ export const bitrateMin = 500;
 export const bitratePerChannelMax = 300_000;
 
 /** 2.5 to 60 ms at 48 kHz (RFC 6716 §2.1.4). */
-export const frameLengths: ReadonlySet<number> = new Set([120, 240, 480, 960, 1920, 2880]);
+export const frameLengths: ReadonlySet<number> = new Set(
+  frameLengthsMs.map((ms) => (ms * mediaRate) / 1000),
+);
 
-export const applicationNumbers = { voip: 2048, audio: 2049, lowdelay: 2051 } as const;
+export const applicationNumbers = {
+  voip: 2048,
+  audio: 2049,
+  lowdelay: 2051,
+} as const satisfies Record<Application, number>;
 const signals = { auto: OPUS_AUTO, voice: 3001, music: 3002 } as const;
 const bandwidths = { narrow: 1101, medium: 1102, wide: 1103, superwide: 1104, full: 1105 } as const;
 

@@ -102,7 +102,9 @@ export class Demo {
     const input = status.input.stream?.device ?? '';
     const output = status.output.stream?.device ?? '';
     console.log(`input ${input} is bridged to output ${output}; Ctrl-C stops`);
-    console.log(`ask it from another terminal, with KVM_AUDIO_RUNTIME_DIR=${runtimeFolder()}`);
+    console.log('from another terminal:');
+    console.log(`  export KVM_AUDIO_RUNTIME_DIR='${runtimeFolder()}'`);
+    console.log('  node_modules/.bin/kvm-audioctl status');
     if (isVirtualCard(input)) this.#playProgramme(input);
     const log = new BridgeLog((line) => {
       if (!this.#stopping) console.error(`bridge: ${line}`);
