@@ -152,7 +152,7 @@ export async function runPipeline(
   };
   heartbeat();
   setInterval(heartbeat, heartbeatMs);
-  unmapUnusedLater(log, () => need().mayPause);
+  unmapUnusedLater(direction, log, () => need().mayPause);
 }
 
 function setNiceness(niceness: number, log: Log): void {

@@ -26,9 +26,20 @@ describe('memory that is not used', () => {
   const log = createLog('test', 'error', () => undefined);
 
   test('is given back a minute after the start, what lives moved together meanwhile', () => {
-    unmapUnusedLater(log, () => true);
+    unmapUnusedLater('output', log, () => true);
     jest.advanceTimersByTime(minuteMs);
     expect(done).toEqual(['--compact-on-every-full-gc', 'gc', '--no-compact-on-every-full-gc']);
+  });
+
+  test('is not looked for by two processes of a daemon at a time', () => {
+    const processes = ['supervisor', 'input', 'output'] as const;
+    for (const process of processes) unmapUnusedLater(process, log, () => true);
+    const lengths = Array.from({ length: 300 }, () => {
+      const before = done.length;
+      jest.advanceTimersByTime(1_000);
+      return done.length - before;
+    });
+    expect(lengths.filter((length) => length > 0)).toEqual([3, 3, 3]);
   });
 
   test('needs a flag that this Node’s V8 knows', () => {
@@ -36,16 +47,16 @@ describe('memory that is not used', () => {
     expect(known).toContain('--compact-on-every-full-gc');
   });
 
-  test('is looked for each ten minutes, in the heap where the event loop may pause', () => {
+  test('is looked for each five minutes, in the heap where the event loop may pause', () => {
     const collections = (): number => done.filter((each) => each === 'gc').length;
     let mayPause = false;
-    unmapUnusedLater(log, () => mayPause);
+    unmapUnusedLater('output', log, () => mayPause);
     jest.advanceTimersByTime(minuteMs);
     expect(collections()).toBe(0);
     mayPause = true;
-    jest.advanceTimersByTime(10 * minuteMs);
+    jest.advanceTimersByTime(5 * minuteMs);
     expect(collections()).toBe(1);
-    jest.advanceTimersByTime(10 * minuteMs);
+    jest.advanceTimersByTime(5 * minuteMs);
     expect(collections()).toBe(2);
   });
 });

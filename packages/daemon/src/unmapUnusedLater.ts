@@ -2,9 +2,12 @@ import v8 from 'node:v8';
 import { unmapUnused } from '@kvm-audio/native-alsa/sys';
 import type { Log } from './LogRecord.js';
 
-/** What runs 50 times a second is compiled by then. */
-const firstMs = 60_000;
-const everyMs = 600_000;
+/**
+ * What runs 50 times a second is compiled by then. One process after the other: two at a time take
+ * both of two cores for some 40 ms from the threads that carry sound.
+ */
+const firstMs = { supervisor: 50_000, input: 55_000, output: 60_000 } as const;
+const everyMs = 300_000;
 
 /** What lives moves together: else pages stay of which little lives, and more of them each time. */
 const compactingFlag = 'compact-on-every-full-gc';
@@ -20,14 +23,18 @@ function collect(gc: () => void): void {
 }
 
 /**
- * From a minute after the start on, now and then gives back the pages of Node's program that only
+ * From about a minute after the start on, now and then gives back the pages of Node's program that only
  * the start, the compiler or something rare has needed, and what is free in the heaps: on a small
  * device they are better used by others. Holds no process open.
  *
  * @param mayPause whether the event loop may stand still for some 20 ms now. V8's heap is collected
  *   then: who hardly runs is not collected by itself for long.
  */
-export function unmapUnusedLater(log: Log, mayPause: () => boolean): void {
+export function unmapUnusedLater(
+  process: keyof typeof firstMs,
+  log: Log,
+  mayPause: () => boolean,
+): void {
   function unmap(): void {
     try {
       // Where Node was started with --expose-gc.
@@ -41,5 +48,5 @@ export function unmapUnusedLater(log: Log, mayPause: () => boolean): void {
   setTimeout(() => {
     unmap();
     setInterval(unmap, everyMs).unref();
-  }, firstMs).unref();
+  }, firstMs[process]).unref();
 }

@@ -70,7 +70,7 @@ async function main(argv: string[]): Promise<void> {
   if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
   // No sound passes here.
-  unmapUnusedLater(logOf('daemon'), () => true);
+  unmapUnusedLater('supervisor', logOf('daemon'), () => true);
 }
 
 await main(process.argv.slice(2));

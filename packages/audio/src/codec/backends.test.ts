@@ -297,6 +297,23 @@ describe.each(backends)('the %s backend', (name, backend) => {
     expect(refused).toBeLessThan(4900);
     decoder.close();
   });
+
+  test('outlives garbage behind a loss: what was lost has its length, or the packet is refused', () => {
+    const random = new Random(8);
+    const decoder = backend.createDecoder(2);
+    const out = new Int16Array(5760 * 2);
+    for (let n = 0; n < 2000; n++) {
+      const packet = random.bytes(random.integer(0, n % 10 === 0 ? 1400 : 40));
+      const frames = 120 * random.integer(1, 48);
+      try {
+        expect(decoder.decodeFec(packet, frames, out)).toBe(frames);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'CODEC_INVALID_PACKET' });
+      }
+      expect(decoder.conceal(frames, out)).toBe(frames);
+    }
+    decoder.close();
+  });
 });
 
 test('the wasm encoder has stack enough for the longest frame: memory below stays as it was', () => {
