@@ -63,7 +63,7 @@ asan: build ## the native tests with AddressSanitizer
 	native-alsa/test/asan.sh
 
 .PHONY: bench
-bench: build ## each promise, measured beside a C yardstick: 20 minutes [ARGS=--trial]
+bench: build ## each promise, measured beside a C yardstick: 24 minutes [ARGS=--trial]
 	test/bench/run.sh $(ARGS)
 
 .PHONY: bench-long
