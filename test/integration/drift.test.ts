@@ -6,6 +6,8 @@ import { waitFor } from '../helpers/waitFor.js';
 
 /** Three times what real clocks part by, so that a short test sees it. */
 const skewPpm = 900;
+/** It takes twenty seconds without a step in between; a busy machine has many of those. */
+const knownMsMax = 240_000;
 
 /** A daemon that plays on a card whose clock is off, bridged, with a sound going through it. */
 async function onSkewedCard(
@@ -40,11 +42,11 @@ describe('two cards whose clocks part', () => {
       const { output } = await daemon.waitForStatus(
         'a drift that is known and followed',
         (status) => isFollowed(status, -skewPpm),
-        60_000,
+        knownMsMax,
       );
       expect(output.stream?.correctedBy).toBe('resampler');
     });
-  }, 120_000);
+  }, 400_000);
 
   it("are held together by the card's own pitch control, where it has one", async () => {
     await onSkewedCard(-skewPpm, { pitched: ['output'] }, async (daemon, bridge) => {
@@ -56,7 +58,7 @@ describe('two cards whose clocks part', () => {
           by.add(status.output.stream?.correctedBy ?? 'nothing');
           return isFollowed(status, skewPpm);
         },
-        60_000,
+        knownMsMax,
       );
       expect(by).toContain('pitch');
       expect(by).not.toContain('resampler');
@@ -76,5 +78,5 @@ describe('two cards whose clocks part', () => {
       bridge.close();
       await waitFor('a nominal pitch', async () => (await outputCard.pitch()) === 1_000_000);
     });
-  }, 120_000);
+  }, 400_000);
 });
