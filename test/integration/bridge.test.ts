@@ -94,6 +94,18 @@ describe('kvm-audioctl', () => {
     expect(input.hellos).toEqual([]);
   });
 
+  it('bridge whose place is taken says by whom and ends with code 75', async () => {
+    await input.listen();
+    await output.listen();
+    const bridge = start('bridge');
+    await says(bridge, /^output connected$/m);
+    output.clients[0]?.notify('source.replaced', { by: 'kvm' });
+    expect((await bridge.ended).code).toBe(75);
+    expect(bridge.output).toMatch(
+      /^kvm-audioctl: another source took over: kvm; --takeover takes its place$/m,
+    );
+  });
+
   it('bridge that was connected comes back, after a daemon that ended and a place that was taken', async () => {
     await input.listen();
     await output.listen();

@@ -60,6 +60,7 @@ describe('a client that does what it should not', () => {
       socket.write(Buffer.alloc(64, 0xff));
       expect(await waitFor('end of the source', () => logged('source gone'))).toMatchObject({
         name: 'output',
+        client: 'test source',
         code: 'MESSAGE_TOO_LARGE',
         reason: expect.stringMatching(/./),
       });

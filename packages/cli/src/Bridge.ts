@@ -7,7 +7,8 @@ const client = `${clientName} bridge`;
 export type BridgeNotes = {
   connected(side: 'input' | 'output'): void;
   disconnected(side: 'input' | 'output', error: ProtocolError | undefined): void;
-  replaced(): void;
+  /** Another source, by this name, took over: this bridge has ended. */
+  replaced(by: string): void;
 };
 
 /**
@@ -30,7 +31,7 @@ export class Bridge {
       notes.disconnected('output', error);
       this.#listen();
     });
-    this.#talker.on('replaced', () => notes.replaced());
+    this.#talker.on('replaced', (by) => notes.replaced(by));
   }
 
   /** Idempotent. */

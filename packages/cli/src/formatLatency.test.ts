@@ -63,7 +63,7 @@ describe('the latency', () => {
         '        device        9.99  37.0  38.3  140.0  36.6    0.12       0.00      500',
         '        end_to_end    36.5  37.0  38.3  140.0  36.6    0.12      +1.40      500',
         '',
-        'Not in the stages: the frame itself (but for *); ' +
+        'Not in the stages: the frame itself; ' +
           'in the output the look-ahead, and the delay of a resampler',
       ].join('\n'),
     );

@@ -78,8 +78,9 @@ function formatRemarks(
 /** What end_to_end has besides its stages: see PlayoutLatency and CaptureLatency. */
 function whatIsNoStage(directions: readonly DirectionLatency[]): string {
   const ofOutput = 'in the output the look-ahead, and the delay of a resampler';
-  const captured = directions.some(({ endToEnd }) => endToEnd.from === 'capture');
-  return `Not in the stages: ${captured ? 'the frame itself (but for *); ' : ''}${ofOutput}`;
+  const captured = directions.filter(({ endToEnd }) => endToEnd.from === 'capture').length;
+  const frame = captured < directions.length ? 'the frame itself (but for *)' : 'the frame itself';
+  return `Not in the stages: ${captured > 0 ? `${frame}; ` : ''}${ofOutput}`;
 }
 
 /** How long sound is on its way, as a person reads it. */

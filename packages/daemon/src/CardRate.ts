@@ -33,7 +33,10 @@ export class CardRate {
   onFrame(stamp: CardStamp): void {
     const cardRate = this.#watch.onFrame(stamp);
     if (cardRate === undefined) return;
-    this.#log.warn({ cardRate }, 'the card runs at another rate, it is opened anew');
+    this.#log.warn(
+      { cardRate },
+      'the card runs at another rate than it says: it is opened anew, its sound converted',
+    );
     this.#measured = cardRate;
     this.#reopen();
   }

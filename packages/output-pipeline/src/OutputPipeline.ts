@@ -177,7 +177,7 @@ export class OutputPipeline implements Pipeline {
       this.#source = connection;
       this.#arrivals.begin();
     });
-    this.#context.log.info({ client: hello.client }, 'source connected');
+    this.#context.log.info({ client: hello.client, takeover: hello.takeover }, 'source connected');
     return {
       reply: welcome({ name: 'kvm-audio output', version }, this.#quality.format),
       handlers: {
@@ -189,7 +189,7 @@ export class OutputPipeline implements Pipeline {
         onPacket: (packet) => {
           if (this.#source === connection) this.#onPacket(packet);
         },
-        onClose: (error) => this.#onSourceGone(connection, error),
+        onClose: (error) => this.#onSourceGone(connection, hello.client, error),
       },
     };
   }
@@ -231,15 +231,15 @@ export class OutputPipeline implements Pipeline {
     this.#source?.notify('source.feedback', feedback);
   }
 
-  #onSourceGone(connection: Connection, error: ProtocolError | undefined): void {
+  #onSourceGone(connection: Connection, client: string, error?: ProtocolError): void {
     this.#figures.forget(connection);
     if (this.#source !== connection) return;
     this.#stream.hold(() => {
       this.#source = undefined;
       this.#player?.end(monotonicUs());
     });
-    const why = error ? { code: error.code, reason: error.message } : {};
-    this.#context.log.info(why, 'source gone');
+    const why = error && { code: error.code, reason: error.message };
+    this.#context.log.info({ client, ...why }, 'source gone');
   }
 
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {

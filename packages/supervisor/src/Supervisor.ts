@@ -230,7 +230,7 @@ export class Supervisor {
     'quality.set': async ({ direction, level }) => {
       const entry = await this.#pipelines[direction].process.ask('quality.set', { level });
       this.#levels[direction] = level;
-      this.#options.log.info({ direction, level }, 'quality set');
+      this.#options.log.info({ direction, quality: level }, 'quality set');
       return entry;
     },
   };

@@ -1,4 +1,4 @@
-import type { ProtocolError } from '@kvm-audio/client';
+import { ProtocolError } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
 import { waitOption } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
@@ -7,7 +7,7 @@ import { BridgePatience } from '../BridgePatience.js';
 
 type BridgeArgs = { takeover: boolean; wait: number };
 
-/** Resolves when it was stopped or replaced. @throws ProtocolError what does not mend itself. */
+/** Resolves when it was stopped. @throws ProtocolError what does not mend itself. */
 function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
   return new Promise((resolve, reject) => {
     const tell = (line: string): void => console.error(line);
@@ -30,8 +30,8 @@ function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
         disconnected: (side, error) => {
           if (patience.goesOn(side, error)) log.disconnected(side, error);
         },
-        replaced: () => {
-          tell('another source took over');
+        replaced: (by) => {
+          reject(new ProtocolError('AUDIO_ALREADY_RUNNING', `another source took over: ${by}`));
           stop();
         },
       },

@@ -21,6 +21,7 @@ export type DemoOptions = {
 const repository = new URL('../../../../', import.meta.url);
 const daemonPath = fileURLToPath(new URL('packages/supervisor/bin/kvm-audiod.js', repository));
 const statusMs = 1_000;
+const retryMs = 5_000;
 /** The daemon answers within this, or something is wrong. */
 const startMs = 10_000;
 
@@ -43,6 +44,7 @@ export class Demo {
   readonly #children: ChildProcess[] = [];
   #bridge: Bridge | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
   #stopping = false;
 
   constructor(options: DemoOptions) {
@@ -80,6 +82,7 @@ export class Demo {
   stop(): void {
     this.#stopping = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#retryTimer);
     this.#bridge?.close();
     for (const child of this.#children) child.kill('SIGTERM');
   }
@@ -112,7 +115,8 @@ export class Demo {
     this.#bridge = new Bridge({
       connected: (side) => log.connected(side),
       disconnected: (side, error) => log.disconnected(side, error),
-      replaced: () => undefined,
+      replaced: (by) =>
+        console.error(`bridge: another source took over: ${by}; it is not bridged any more`),
     });
     this.#timer = setInterval(() => void this.#printStatus(), statusMs);
   }
@@ -141,7 +145,10 @@ export class Demo {
     };
     player.stdin.on('error', () => undefined);
     player.once('exit', (code, signal) => {
-      if (!this.#stopping) console.error(`the programme has ended (aplay: ${signal ?? code})`);
+      if (this.#stopping) return;
+      console.error(`the programme has ended (aplay: ${signal ?? code}); it is tried again`);
+      // A card that was unplugged may be there again.
+      this.#retryTimer = setTimeout(() => this.#playProgramme(device), retryMs);
     });
     feed();
     console.log('the built-in programme plays into the virtual card');
