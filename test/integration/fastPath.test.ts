@@ -177,6 +177,9 @@ describe('a steady stream', () => {
       for (const direction of directions) await daemon.call('quality.set', { direction, level });
       await heard(bridge, 60);
     }
+    await daemon.waitForStatus('losses that are those of the client', ({ input }) => {
+      return input.stream!.drops.send_queue_full === bridge.missed;
+    });
     const second = connect();
     await heard(second, 30);
     second.close();

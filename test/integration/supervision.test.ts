@@ -65,7 +65,10 @@ describe('the supervisor', () => {
       'old report',
       ({ output }) => (output.reportAgeMs ?? 0) > 2_500 || output.pid !== pid,
     );
-    if (silent.output.pid === pid) expect(silent.output.state).toBe('running');
+    if (silent.output.pid === pid) {
+      expect(silent.output.state).toBe('running');
+      expect(silent.input.reportAgeMs).toBeLessThan(2_500);
+    }
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
     expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 3500 ms');
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');
