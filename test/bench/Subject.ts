@@ -23,7 +23,7 @@ export interface Subject {
   readonly folder: string;
   /** From the start until its latency is that of the steady state. */
   readonly settleSeconds: number;
-  /** The same for its CPU, in a leg where that is measured. */
+  /** The same for its CPU and memory, in a long leg. */
   readonly warmUpSeconds: number;
   readonly inputCard: VirtualCard;
   readonly outputCard: VirtualCard;

@@ -1,5 +1,5 @@
 import type { FanOutLeg } from './fanOut.js';
-import type { CpuRound } from './measureCpu.js';
+import type { CpuPair } from './measureCpu.js';
 import type { Leg } from './measureLeg.js';
 import type { Recovery } from './recovery.js';
 import type { SubjectName } from './Subject.js';
@@ -14,7 +14,7 @@ export type Row = {
 /** What one run measured. What was not measured is empty. */
 export type Results = {
   rows: Row[];
-  cpu: CpuRound[];
+  cpu: CpuPair[];
   fanOut: FanOutLeg[];
   recovery: Recovery[];
   /** The output card's clock against the input card's. */

@@ -160,11 +160,11 @@ export function driftTable({ drift }: Results): string {
   );
 }
 
-/** Of some processes together, in percent of one core, in each round. */
+/** Of some processes together, in percent of one core, in each pair. */
 const togetherIn = (rounds: readonly Record<string, number>[], names?: readonly string[]) =>
   rounds.map((round) => sum((names ?? Object.keys(round)).map((name) => round[name] ?? 0)));
 
-/** CPU over the yardstick's, round by round, without the bridging client and with it. */
+/** CPU over the yardstick's, pair by pair, without the bridging client and with it. */
 export function cpuRatios({ cpu }: Results): { own: number[]; all: number[] } {
   const yardstick = togetherIn(cpu.map((round) => round.yardstick));
   const over = (ours: number[]): number[] => ours.map((value, i) => value / (yardstick[i] ?? 0));
@@ -175,7 +175,7 @@ export function cpuRatios({ cpu }: Results): { own: number[]; all: number[] } {
   };
 }
 
-/** CPU of each process, both subjects at a time. */
+/** CPU of each process, all subjects at a time. */
 export function cpuTable({ cpu }: Results): string {
   const lines = (subject: string, rounds: readonly Record<string, number>[]): string[][] => {
     const names = Object.keys(rounds[0] ?? {});
@@ -188,7 +188,7 @@ export function cpuTable({ cpu }: Results): string {
       line('together', togetherIn(rounds)),
     ];
   };
-  return markdownTable('subject, process, CPU % of a core (median), of each round'.split(', '), [
+  return markdownTable('subject, process, CPU % of a core (median), of each'.split(', '), [
     ...lines(
       'kvm-audio',
       cpu.map((round) => round.ours),

@@ -4,6 +4,7 @@ import { Listener, runtimeFolder, socketPath } from '@kvm-audio/client';
 
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
+process.stdout.on('error', () => stop.abort()); // who reads has gone
 const path = socketPath(runtimeFolder(), 'input');
 const listener = new Listener({ path, client: 'listener example', signal: stop.signal });
 listener.on('connected', (format) => console.error('listening:', format.level, format.bitrate));

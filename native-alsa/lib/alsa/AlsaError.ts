@@ -50,7 +50,9 @@ export class AlsaError extends Error {
 
   constructor(device: string, failure: Failure) {
     const name = errnoName(failure.errno);
-    super(`ALSA device "${device}": ${failure.detail} (${failure.call}: ${name})`);
+    // libasound's own text for it is that of whatever it looked for.
+    const what = failure.deviceGone ? `the card is not there: ${failure.detail}` : failure.detail;
+    super(`ALSA device "${device}": ${what} (${failure.call}: ${name})`);
     this.name = 'AlsaError';
     this.code = failure.code;
     this.errno = failure.errno;

@@ -57,7 +57,7 @@ test('`opened` tells what was negotiated', async () => {
 
 test('a card that is not there is gone, and may come back', async () => {
   const error = await errorOf(openCapture('hw:31'));
-  expect(error.message).toContain('ALSA device "hw:31"');
+  expect(error.message).toContain('ALSA device "hw:31": the card is not there: ');
   expect(error).toMatchObject({
     name: 'AlsaError',
     code: 'ALSA_DEVICE_GONE',
