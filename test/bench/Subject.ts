@@ -35,6 +35,8 @@ export interface Subject {
   dryUs(): number[];
   /** @returns what its own monitor says of the whole path; undefined where it has none. */
   latency(): Promise<LatencySummary | undefined>;
+  /** @returns the drift of its source against its card, as it tells it; nil where it knows none. */
+  driftPpm(): Promise<number | null>;
   /** @returns what it counts only at its end. */
   stop(): Promise<Counters | undefined>;
 }
@@ -81,6 +83,7 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
       counters: () => freshCounters(daemon),
       dryUs: () => dryTimes(daemon.log),
       latency: async () => (await daemon.call('latency.get', {})).output?.endToEnd,
+      driftPpm: async () => (await daemon.status()).output.stream?.driftPpm ?? null,
       stop: async () => {
         await daemon.stop();
         return undefined;
@@ -145,6 +148,7 @@ async function startYardstick(setting: Setting): Promise<Subject> {
     counters: async () => undefined,
     dryUs: () => [],
     latency: async () => undefined,
+    driftPpm: async () => null,
     stop: async () => {
       await stop('SIGTERM');
       const count = (name: string): number =>

@@ -60,7 +60,7 @@ const fanOutPlan = trial
 /** From 60 s of running on, the first restart is at once. */
 const recoveryPlan = trial
   ? { times: 1, goneSeconds: 1, runSeconds: 5 }
-  : { times: 5, goneSeconds: long ? 45 : 2, runSeconds: 62 };
+  : { times: 5, goneSeconds: long ? 61 : 2, runSeconds: 62 };
 const skewsPpm = [300, -300];
 
 const partNames = ['latency', 'cpu', 'fan-out', 'recovery', 'drift'] as const;
@@ -90,10 +90,10 @@ function runsOf({ name, profile }: Setting): Run[] {
     ['kvm-audio', length],
     ['yardstick', length],
   ];
-  if (long) return both(seconds.longest);
-  if (profile === 'microphone') return [['kvm-audio', seconds.short]];
   const others = (length: number): Run[] =>
     peerSettings.includes(name) ? peers.map((peer) => [peer, length]) : [];
+  if (long) return [...both(seconds.longest), ...others(seconds.longest)];
+  if (profile === 'microphone') return [['kvm-audio', seconds.short]];
   if (name !== 'medium') return [...both(seconds.short), ...others(seconds.short)];
   return [...both(seconds.longest), ...others(seconds.peers)];
 }

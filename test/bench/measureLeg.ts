@@ -39,6 +39,8 @@ export type Leg = {
   lostChirps: number;
   /** Of the last 10 to 20 s, by the subject's own monitor, where it has one. */
   own: LatencySummary | undefined;
+  /** As the subject itself tells it at the end; nil where it knows none. */
+  driftPpm: number | null;
   /** Silence that was heard where sound was due. */
   gaps: Gap[];
   /** Underruns that were too short for a gap, as far as the subject tells when they were. */
@@ -86,6 +88,7 @@ export async function measureLeg(
     const used = snapshot(subject, asked);
     const after = { ...used, ...(await ask(subject)) };
     const own = await subject.latency();
+    const driftPpm = await subject.driftPpm();
     const ownProcesses = Object.entries(subject.pids).filter(([name]) => name !== 'bridge');
     const input = await inputCard.status();
     const output = await outputCard.status();
@@ -116,6 +119,7 @@ export async function measureLeg(
       latenciesMs: sound.latenciesMs,
       lostChirps: sound.lostChirps,
       own,
+      driftPpm,
       gaps,
       unheard,
       told: dryUs.length,

@@ -161,6 +161,7 @@ export async function startPeer(name: PeerName, setting: Setting): Promise<Subje
     counters: async () => undefined,
     dryUs: () => [],
     latency: async () => undefined,
+    driftPpm: async () => null,
     stop,
   };
 }

@@ -145,7 +145,7 @@ export function spreadMs({ latenciesMs }: Leg): number {
 }
 
 export function driftTable({ drift }: Results): string {
-  const head = 'output card’s clock, seconds, p50 ms, p99 ms, furthest from p50 ms';
+  const head = 'output card’s clock, seconds, p50 ms, p99 ms, furthest from p50 ms, ppm as told';
   return markdownTable(
     `${head}, gaps (machine stalled), underruns, cut or put in ms, concealed ms`.split(', '),
     drift.map(({ skewPpm, leg }) => [
@@ -154,6 +154,7 @@ export function driftTable({ drift }: Results): string {
       oneDigit(quantile(leg.latenciesMs, 0.5)),
       oneDigit(quantile(leg.latenciesMs, 0.99)),
       oneDigit(spreadMs(leg)),
+      leg.driftPpm === null ? 'unknown' : oneDigit(leg.driftPpm),
       `${leg.gaps.length} (${leg.gaps.filter(({ machineWasBad }) => machineWasBad).length})`,
       ...[leg.counted?.underruns, leg.counted?.splicedMs, leg.counted?.concealedMs].map(String),
     ]),

@@ -57,6 +57,10 @@ describe('while sound plays', () => {
         await daemon.outputCard.control('unplug', '--errno', errno);
         await waitForStream('output', 'no-device');
         expect(await processes()).toEqual(before);
+        await daemon.waitForStatus(
+          'packets that are dropped, and counted',
+          ({ output }) => (output.stream?.drops.no_device ?? 0) > 10,
+        );
         await daemon.outputCard.control('replug');
         await waitForStream('output', 'running');
         await sound.hear();

@@ -58,6 +58,23 @@ describe.each([
   });
 });
 
+describe.each([
+  ['output', 'playback'],
+  ['input', 'capture'],
+] as const)('an xrun of the card of the %s', (direction, stream) => {
+  it('is counted, and neither the process nor its clients notice', async () => {
+    await start();
+    const known = await hear();
+    const { pid } = (await daemon.status())[direction];
+    await daemon[cardOf[direction]].control('xrun', stream);
+    await daemon.waitForStatus('xrun', (now) => (now[direction].stream?.xruns ?? 0) > 0);
+    await known.hear();
+    const after = (await daemon.status())[direction];
+    expect(after).toMatchObject({ pid, restarts: 0, stream: { state: 'running', clients: 1 } });
+    expect(bridge?.disconnected).toEqual({ output: 0, input: 0 });
+  });
+});
+
 describe('an output card that stands still', () => {
   const control = (line: string) => daemon.outputCard.control(...line.split(' '));
 

@@ -5,13 +5,13 @@ import {
   copyPacket,
   type DaemonStatus,
   Listener,
-  type PipelineStatus,
   socketPath,
   Talker,
 } from '@kvm-audio/client';
 import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
 import { CpuHog } from '../helpers/CpuHog.js';
 import { CpuThief } from '../helpers/CpuThief.js';
+import { outputMeanMs } from '../helpers/meanLatency.js';
 import { playOn } from '../helpers/PcmRecording.js';
 import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
 import type { TestProcess } from '../helpers/TestProcess.js';
@@ -64,21 +64,6 @@ afterEach(async () => {
   await daemon?.stop();
 });
 
-/** The mean of the time between two looks, as the pipeline itself counts it. */
-function meanBetween(before: PipelineStatus, now: PipelineStatus): number {
-  const [a, b] = [before.stream!.latency, now.stream!.latency];
-  return (b.totalMs - a.totalMs) / (b.totalCount - a.totalCount);
-}
-
-/** Of the next packets of the output: a second of them, at the least. */
-async function outputMeanMs(): Promise<number> {
-  const { output: before } = await daemon.status();
-  const wanted = before.stream!.latency.totalCount + 50;
-  const isMeasured = ({ output }: DaemonStatus) => output.stream!.latency.totalCount >= wanted;
-  const { output } = await daemon.waitForStatus('more packets', isMeasured);
-  return meanBetween(before, output);
-}
-
 const stepsOf = ({ output }: DaemonStatus) => output.optimiser.steps;
 
 describe('an output that is configured with much more margin than it needs', () => {
@@ -95,7 +80,7 @@ describe('an output that is configured with much more margin than it needs', () 
       (now) => (now.output.stream?.tuning.targetMs ?? 150) < 100,
     );
     expect(daemon.log).toContain('latency: margin');
-    await waitFor('sooner sound', async () => (await outputMeanMs()) < 120);
+    await waitFor('sooner sound', async () => (await outputMeanMs(daemon, 50)) < 120);
   });
 
   it('has it back where packets come too late for less', async () => {

@@ -51,7 +51,8 @@ export class AlsaError extends Error {
   constructor(device: string, failure: Failure) {
     const name = errnoName(failure.errno);
     // libasound's own text for it is that of whatever it looked for.
-    const what = failure.deviceGone ? `the card is not there: ${failure.detail}` : failure.detail;
+    const gone = failure.call === 'snd_pcm_open' ? 'the card is not there' : 'the card has gone';
+    const what = failure.deviceGone ? `${gone}: ${failure.detail}` : failure.detail;
     super(`ALSA device "${device}": ${what} (${failure.call}: ${name})`);
     this.name = 'AlsaError';
     this.code = failure.code;

@@ -35,7 +35,7 @@ export class CardRate {
     if (cardRate === undefined) return;
     this.#log.warn(
       { cardRate },
-      'the card runs at another rate than it says: it is opened anew, its sound converted',
+      'the card runs at another rate than it was opened with: it is opened anew, its sound converted',
     );
     this.#measured = cardRate;
     this.#reopen();

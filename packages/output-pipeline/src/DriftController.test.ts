@@ -142,6 +142,20 @@ describe('the resampler', () => {
     expect(clocks.corrections).toBe(0);
   });
 
+  test.each([
+    [3, 0],
+    [8, 8],
+  ])('is let go for clocks that part by %i ppm: its pace is near %i then', (ppm, heldPpm) => {
+    const clocks = new Clocks();
+    clocks.run(100, () => 60);
+    expect(clocks.controller.correctionPpm).toBeGreaterThan(0);
+    clocks.run(400, () => ppm);
+    // A bypassed margin wanders until it is 1 ms off; one that is held stays.
+    const { leastPpm, mostPpm } = clocks.run(60, () => ppm);
+    expect(Math.abs(leastPpm - heldPpm)).toBeLessThan(1);
+    expect(Math.abs(mostPpm - heldPpm)).toBeLessThan(1);
+  });
+
   test('is left again when clocks have come to be alike', () => {
     const clocks = new Clocks();
     clocks.run(100, () => 60, 0.2);
@@ -211,6 +225,16 @@ describe('a shift', () => {
     const { least } = clocks.run(180, () => 0);
     expect(least).toBeGreaterThan(500 - 0.3);
     expect(Math.abs(clocks.marginMs - 500)).toBeLessThan(1);
+  });
+
+  test('does not swing over after more drift than the integral may hold', () => {
+    const clocks = new Clocks();
+    const { most } = clocks.run(60, () => 1_500);
+    expect(most).toBeGreaterThan(goalMs + 3);
+    // Without its bound the integral would have gathered ten times as much.
+    const { least } = clocks.run(180, () => 0);
+    expect(least).toBeGreaterThan(goalMs - 3);
+    expect(Math.abs(clocks.marginMs - goalMs)).toBeLessThan(1);
   });
 
   test('is never faster than 0.5 %', () => {

@@ -204,6 +204,7 @@ export class OutputPipeline implements Pipeline {
   #onPacket(packet: ReceivedPacket): void {
     const nowUs = monotonicUs();
     this.#arrivals.note(packet, nowUs);
+    if (!this.#player) this.#counters.drops.no_device += 1;
     this.#player?.onPacket(packet, nowUs);
     this.#watchRate(this.#device.device?.lastPlayout);
     this.#fast?.noteRead();
@@ -224,7 +225,6 @@ export class OutputPipeline implements Pipeline {
     this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
   }
 
-  /** Once a second while it sends. */
   #tellSource(nowUs: number): void {
     const { late_packet: late } = this.#counters.drops;
     const feedback = this.#arrivals.feedback(late, this.#player?.queuedMs(nowUs) ?? 0);

@@ -28,6 +28,7 @@ export const dropPlaces = [
   'decode_error',
   'playback_ring_full',
   'card_standstill',
+  'no_device',
 ] as const;
 export type DropPlace = (typeof dropPlaces)[number];
 export type DropCounts = Record<DropPlace, number>;

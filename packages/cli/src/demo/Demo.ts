@@ -45,6 +45,7 @@ export class Demo {
   #bridge: Bridge | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
+  #programme: Buffer | undefined;
   #stopping = false;
 
   constructor(options: DemoOptions) {
@@ -123,7 +124,6 @@ export class Demo {
 
   /** The host's sound: `aplay` on the same card, from samples that never end. */
   #playProgramme(device: string): void {
-    const samples = makeProgramme();
     const { rate, channels } = programmeFormat;
     const shape = ['-t', 'raw', '-f', 'S16_LE', '-r', String(rate), '-c', String(channels)];
     const player = spawn('aplay', ['-q', '-D', device, ...shape, '-'], {
@@ -133,13 +133,16 @@ export class Demo {
     });
     this.#children.push(player);
     // What it says about being stopped by us is no news.
-    player.stderr.on('data', (text: Buffer) => {
-      if (!this.#stopping) process.stderr.write(text);
+    player.stderr.setEncoding('utf8').on('data', (text: string) => {
+      // Nor that it ran dry while its card stood still; of how long it has no right idea.
+      if (!this.#stopping && !text.startsWith('underrun!!!')) process.stderr.write(text);
     });
     player.once('error', (error) => {
       console.error(`the programme cannot be played: ${error.message} (Debian: alsa-utils)`);
     });
-    const bytes = Buffer.from(samples.buffer);
+    // Made once, before anything is bridged: it holds this process for a third of a second.
+    this.#programme ??= Buffer.from(makeProgramme().buffer);
+    const bytes = this.#programme;
     const feed = (error?: Error | null): void => {
       if (!error && !this.#stopping) player.stdin.write(bytes, feed);
     };
