@@ -7,13 +7,14 @@ const minuteMs = 60_000;
 
 describe('memory that is not used', () => {
   const { gc } = globalThis;
-  /** Flags of V8, and `gc` for each collection. */
+  /** Flags of V8, `gc` for each collection, `young` for one of what is new alone. */
   let done: string[];
 
   beforeEach(() => {
     done = [];
     jest.spyOn(v8, 'setFlagsFromString').mockImplementation((flag) => void done.push(flag));
-    globalThis.gc = (() => void done.push('gc')) as unknown as NodeJS.GCFunction;
+    globalThis.gc = ((options?: { type: string }) =>
+      void done.push(options?.type === 'minor' ? 'young' : 'gc')) as unknown as NodeJS.GCFunction;
     jest.useFakeTimers();
   });
 
@@ -34,12 +35,22 @@ describe('memory that is not used', () => {
   test('is not looked for by two processes of a daemon at a time', () => {
     const processes = ['supervisor', 'input', 'output'] as const;
     for (const process of processes) unmapUnusedLater(process, log, () => true);
-    const lengths = Array.from({ length: 300 }, () => {
-      const before = done.length;
+    const collections = Array.from({ length: 300 }, () => {
+      done = [];
       jest.advanceTimersByTime(1_000);
-      return done.length - before;
+      return done.filter((each) => each === 'gc').length;
     });
-    expect(lengths.filter((length) => length > 0)).toEqual([3, 3, 3]);
+    expect(collections.filter((count) => count > 0)).toEqual([1, 1, 1]);
+  });
+
+  test('does not gather in what is new: that is emptied each eight seconds, where it may pause', () => {
+    let mayPause = true;
+    unmapUnusedLater('output', log, () => mayPause);
+    jest.advanceTimersByTime(minuteMs + 80_000);
+    expect(done.filter((each) => each === 'young')).toHaveLength(10);
+    mayPause = false;
+    jest.advanceTimersByTime(80_000);
+    expect(done.filter((each) => each === 'young')).toHaveLength(10);
   });
 
   test('needs a flag that this Node’s V8 knows', () => {

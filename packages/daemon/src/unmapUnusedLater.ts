@@ -8,6 +8,11 @@ import type { Log } from './LogRecord.js';
  */
 const firstMs = { supervisor: 50_000, input: 55_000, output: 60_000 } as const;
 const everyMs = 300_000;
+/**
+ * V8 makes what is new in one of two spaces of 1 MB until it is full, and all of its pages stay
+ * touched. Emptied so often, in 0.2 to 0.4 ms, it holds 0.3 to 0.7 MB (Node 20.20, pipelines).
+ */
+const youngMs = 8_000;
 
 /** What lives moves together: else pages stay of which little lives, and more of them each time. */
 const compactingFlag = 'compact-on-every-full-gc';
@@ -45,8 +50,12 @@ export function unmapUnusedLater(
       log.debug({ error }, 'unused memory stays mapped');
     }
   }
+  function emptyYoung(): void {
+    if (mayPause()) globalThis.gc?.({ type: 'minor' });
+  }
   setTimeout(() => {
     unmap();
     setInterval(unmap, everyMs).unref();
+    setInterval(emptyYoung, youngMs).unref();
   }, firstMs[process]).unref();
 }
