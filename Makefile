@@ -63,11 +63,11 @@ asan: build ## the native tests with AddressSanitizer
 	native-alsa/test/asan.sh
 
 .PHONY: bench
-bench: build ## each promise, measured beside a C yardstick: 28 minutes [ARGS=--trial]
+bench: build ## each promise, measured beside a C yardstick: half an hour [ARGS=--trial]
 	test/bench/run.sh $(ARGS)
 
 .PHONY: bench-long
-bench-long: build ## the promises of 10 minutes: two hours [ARGS='--seconds 5']
+bench-long: build ## the promises of 10 minutes: 100 minutes and more [ARGS='--seconds 5']
 	test/bench/run.sh --long $(ARGS)
 
 .PHONY: bench-peers

@@ -231,7 +231,7 @@ describe('a shift', () => {
     const clocks = new Clocks();
     const { most } = clocks.run(60, () => 1_500);
     expect(most).toBeGreaterThan(goalMs + 3);
-    // Without its bound the integral would have gathered ten times as much.
+    // Without its bound the integral would hold all of it, and swing over by what it gathered.
     const { least } = clocks.run(180, () => 0);
     expect(least).toBeGreaterThan(goalMs - 3);
     expect(Math.abs(clocks.marginMs - goalMs)).toBeLessThan(1);
