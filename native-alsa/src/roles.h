@@ -25,6 +25,8 @@ class PacketDecoder {
   virtual int framesOf(const uint8_t* packet, int bytes) const = 0;
   // Returns the frames written, or a negative OPUS_* code.
   virtual int decodePacket(const uint8_t* packet, int bytes, int16_t* out, int framesMax) = 0;
+  // Makes up what is missing; `frames` as for Decoder::conceal. Returns them, or an OPUS_* code.
+  virtual int concealMissing(int frames, int16_t* out) = 0;
 };
 
 class PacketGate {

@@ -14,6 +14,8 @@ import { pattern, until } from './VirtualCard.js';
 import { message, messagesOf, packetOf } from './wire.js';
 
 export const packetFrames = 480;
+/** Made up at a time. */
+export const concealFrames = 240;
 
 /** So many packets of a sound that nowhere repeats, of `frames` each. */
 export function encoded(count: number, frames = packetFrames): Buffer[] {
@@ -116,8 +118,10 @@ export class PlayoutBench {
       historyEnd: this.history.end,
       nextSeq: this.nextSeq,
       playTime: this.playTime,
-      marginFramesMin: 0,
       marginFramesMax: 480_000,
+      scarceFrames: 0,
+      concealFrames,
+      concealFramesMax: 0,
       silenceFrames: this.player.playback.counters().silenceFrames,
       // A card that has just started has not been seen to move yet.
       standstillUs: Number.MAX_SAFE_INTEGER,
@@ -133,7 +137,11 @@ export class PlayoutBench {
     this.history.end = this.path.historyEnd;
     this.carried.push(...carried);
     this.played += count;
-    for (const { seq, mediaTime, frames } of carried) {
+    for (const { seq, mediaTime, frames, concealed } of carried) {
+      if (concealed) {
+        this.playTime += frames;
+        continue;
+      }
       this.nextSeq = (seq + 1) >>> 0;
       this.playTime = mediaTime + frames;
       this.#forget(4 + this.#written.readUInt32BE(0));

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import {
   type DaemonStatus,
   type Direction,
@@ -51,6 +51,16 @@ function sleeps(pid: number): number {
   return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1]);
 }
 
+/** The real-time priority of a card's thread, 0 = it has none. */
+function priority(pid: number, thread: string): number | undefined {
+  const tasks = readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`);
+  const task = tasks.find((folder) => readFileSync(`${folder}/comm`, 'utf8').trim() === thread);
+  if (task === undefined) return undefined;
+  const fields = readFileSync(`${task}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  // proc(5): field 40, counted from 1; the first one here is 3.
+  return Number(fields[37]);
+}
+
 const sum = (counts: object): number =>
   Object.values(counts).reduce((all: number, count) => all + (count as number), 0);
 
@@ -77,6 +87,18 @@ describe('a steady stream', () => {
   afterEach(async () => {
     for (const bridge of bridges.splice(0)) bridge.close();
     await daemon.stop();
+  });
+
+  test('is carried before others: the playing card first, then the capturing one', async () => {
+    daemon = await TestDaemon.start({ config: { realtime: { fifoPriority: 3 } } });
+    const { output, input } = await daemon.status();
+    const priorities = [
+      priority(output.pid!, 'alsa-playback'),
+      priority(input.pid!, 'alsa-capture'),
+    ];
+    const refused = (wanted: number): boolean =>
+      daemon.log.includes(`SCHED_FIFO ${wanted} was refused`);
+    expect(priorities).toEqual([refused(3) ? 0 : 3, refused(2) ? 0 : 2]);
   });
 
   function connect(takeover = false): CountingBridge {

@@ -3,6 +3,8 @@ import type { DeviceStream } from './DeviceStream.js';
 
 /** What a packet that was carried is told by. Frames are those at its arrival. */
 export type CarriedPacket = {
+  /** it did not come in time: so much was made up; what is a packet's says nothing */
+  concealed: boolean;
   /** microseconds of CLOCK_MONOTONIC, as all times */
   arrivalUs: number;
   seq: number;
@@ -38,9 +40,13 @@ export type PlayoutEngagement = PlayoutState & {
   decoder: object;
   /** the `role` of the resampler, where packets go through it */
   resampler: object | undefined;
-  /** a packet that finds less, or more, is not plain */
-  marginFramesMin: number;
+  /** a packet that finds more is not plain */
   marginFramesMax: number;
+  /** one that finds less is played, and wakes the stream's owner */
+  scarceFrames: number;
+  /** where no packet comes in time, so much is made up at a time, as Opus wants it, and in all */
+  concealFrames: number;
+  concealFramesMax: number;
   /** of the card, so far: with more of it time has passed that the stream's does not know of */
   silenceFrames: number;
   /** a card that has not moved for so long stands still */
@@ -62,13 +68,15 @@ const state = {
   historyEnd: 2,
   nextSeq: 3,
   playTime: 4,
-  marginFramesMin: 5,
-  marginFramesMax: 6,
-  silenceFrames: 7,
-  stopWord: 8,
-  standstillUs: 9,
-  tellAtUs: 10,
-  handedOver: 11,
+  marginFramesMax: 5,
+  silenceFrames: 6,
+  stopWord: 7,
+  standstillUs: 8,
+  tellAtUs: 9,
+  scarceFrames: 10,
+  concealFrames: 11,
+  concealFramesLeft: 12,
+  handedOver: 13,
 } as const;
 
 /** The order of PlayoutFastPath::Value. */
@@ -87,13 +95,15 @@ const row = {
   startUs: 11,
   endUs: 12,
   committedFrames: 13,
+  concealed: 14,
 } as const;
 
 /**
  * The device thread reads the plain packets of a source, decodes and plays them, while JavaScript
  * sleeps: between engage() and disengage() the source's socket, decoder, resampler, history and
  * ring are that thread's. A packet that is not plain stays unplayed, with what came behind it, and
- * wakes the stream's owner. Made by PcmPlayback, closed with it.
+ * wakes the stream's owner. What does not come in time is made up for a while. Made by PcmPlayback,
+ * closed with it.
  */
 export class PlayoutFastPath {
   readonly #addon: AddonPlayoutPath;
@@ -102,6 +112,7 @@ export class PlayoutFastPath {
   readonly #rowValues: number;
   readonly #state: Float64Array;
   readonly #packet: CarriedPacket = {
+    concealed: false,
     arrivalUs: 0,
     seq: 0,
     mediaTime: 0,
@@ -155,11 +166,13 @@ export class PlayoutFastPath {
     values[state.historyEnd] = engagement.historyEnd;
     values[state.nextSeq] = engagement.nextSeq;
     values[state.playTime] = engagement.playTime;
-    values[state.marginFramesMin] = engagement.marginFramesMin;
     values[state.marginFramesMax] = engagement.marginFramesMax;
     values[state.silenceFrames] = engagement.silenceFrames;
     values[state.standstillUs] = engagement.standstillUs;
     values[state.tellAtUs] = engagement.tellAtUs;
+    values[state.scarceFrames] = engagement.scarceFrames;
+    values[state.concealFrames] = engagement.concealFrames;
+    values[state.concealFramesLeft] = engagement.concealFramesMax;
     const { decoder, resampler } = engagement;
     this.#engaged = true;
     this.#addon.engage(fd, decoder, resampler ?? null, values);
@@ -210,6 +223,7 @@ export class PlayoutFastPath {
     packet.startUs = values[at + row.startUs]!;
     packet.endUs = values[at + row.endUs]!;
     packet.committedFrames = values[at + row.committedFrames]!;
+    packet.concealed = values[at + row.concealed] === 1;
     return packet;
   }
 

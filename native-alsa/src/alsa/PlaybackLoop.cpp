@@ -16,6 +16,8 @@ constexpr int64_t kStalledSleepNsMax = 20'000'000;
 constexpr int64_t kStalledNs = 20'000'000;
 constexpr int64_t kTimeoutNs = 200'000'000;
 constexpr unsigned kPadsPerSecond = 100;
+// This thread makes up what is missing within half a millisecond.
+constexpr unsigned kConcealsPerSecond = 2'000;
 
 }  // namespace
 
@@ -77,6 +79,7 @@ int PlaybackLoop::roundStreaming() {
   int error = running_ ? lookAtDevice() : begin();
   if (error < 0) return error;
   error = feed();
+  if (error >= 0 && conceal()) error = feed();
   if (error < 0) return error;
   if (ringEmpty()) {
     error = sourceEnded() ? finish() : coverGap();
@@ -238,6 +241,14 @@ void PlaybackLoop::releaseSlot() {
   core_.memory.word(StreamMemory::kThreadIndex).store(tail_);
 }
 
+// The source is late, and who has its stream is this thread.
+bool PlaybackLoop::conceal() {
+  if (told_ || inGap_ || sourceEnded() || fillFrames_ + ringFrames() > lowWaterFrames()) return false;
+  if (core_.conceal() != Carried::kMore) return false;
+  lookAtRing();
+  return true;
+}
+
 // JavaScript is late. The card is never let run dry: that would cost a restart, and a click.
 int PlaybackLoop::coverGap() {
   const int64_t guard = guardFrames();
@@ -289,7 +300,7 @@ void PlaybackLoop::reset() {
 
 void PlaybackLoop::tellLowWater() {
   if (told_) return;
-  if (!inGap_ && fillFrames_ + ringFrames() > load(StreamMemory::kLowWaterFrames)) return;
+  if (!inGap_ && fillFrames_ + ringFrames() > lowWaterFrames()) return;
   told_ = true;
   tellWake();
 }
@@ -298,7 +309,7 @@ void PlaybackLoop::planSleep() {
   if (waitForRoom_) return;
   int64_t until = guardFrames();
   if (sourceEnded()) until = padded_ ? padFrames_ / 2 : std::max(until, padFrames_ / 2);
-  if (!told_) until = std::max<int64_t>(until, load(StreamMemory::kLowWaterFrames));
+  if (!told_) until = std::max(until, lowWaterFrames());
   const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
 }
@@ -309,6 +320,12 @@ int64_t PlaybackLoop::ringFrames() const {
     frames += core_.memory.header(index).frames;
   }
   return frames;
+}
+
+// JavaScript is to have the time to wake up and make up for what is missing.
+int64_t PlaybackLoop::lowWaterFrames() const {
+  if (core_.sourceFd.load() < 0) return load(StreamMemory::kLowWaterFrames);
+  return guardFrames() + core_.options.rate / kConcealsPerSecond;
 }
 
 int64_t PlaybackLoop::guardFrames() const {

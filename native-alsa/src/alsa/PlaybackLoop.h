@@ -29,6 +29,7 @@ class PlaybackLoop final : public DeviceLoop {
   int lookAtDevice();
   void noteConsumption();
   int feed();
+  bool conceal();
   int coverGap();
   int finish();
   void tellLowWater();
@@ -44,6 +45,7 @@ class PlaybackLoop final : public DeviceLoop {
   int64_t roomFrames() const { return bufferFrames() - fillFrames_; }
   int64_t bufferFrames() const { return static_cast<int64_t>(device_.bufferFrames()); }
   int64_t guardFrames() const;
+  int64_t lowWaterFrames() const;
   // Asked before and after the ring was looked at: all that was committed before it is known,
   // and no commit has taken it back.
   bool sourceEnded() const { return ended_ && load(StreamMemory::kEndOfStream) != 0; }

@@ -145,17 +145,49 @@ bool PlayoutFastPath::play(const WirePacket& packet) {
   const int frames = decoder_->framesOf(packet.payload, packet.payloadBytes);
   row[kArrivalUs] = monotonicUs();
   Look seen;
-  if (!look(row[kArrivalUs], seen) || !isPlain(packet, frames, row[kArrivalUs], seen)) return false;
+  if (!look(row[kArrivalUs], seen) || !plays(row[kArrivalUs], seen)) return false;
+  if (!isPlain(packet, frames, seen)) return false;
   row[kStartUs] = monotonicUs();
-  const int made = decode(packet, frames);
-  if (made < 0) return false;
-  row[kEndUs] = monotonicUs();
-  commit(made);
+  int16_t* const pcm = room();
+  if (decoder_->decodePacket(packet.payload, packet.payloadBytes, pcm, kPacketFramesMax) != frames) {
+    return false;
+  }
+  const int committed = give(frames, pcm);
+  if (committed < 0) return false;
   row[kSeq] = packet.seq;
   row[kMediaTime] = static_cast<double>(packet.mediaTime);
   row[kCaptureTimeUs] =
       packet.hasCaptureTime ? static_cast<double>(packet.captureTimeUs) : std::nan("");
   row[kPayloadBytes] = packet.payloadBytes;
+  row[kConcealed] = 0;
+  note(row, frames, committed, seen);
+  state_[kNextSeq] = static_cast<uint32_t>(packet.seq + 1);
+  const bool isTime = row[kArrivalUs] >= state_[kTellAtUs];
+  if (isTime) state_[kTellAtUs] = HUGE_VAL;
+  if (isTime || seen.queuedFrames < state_[kScarceFrames]) wakeJs();
+  return true;
+}
+
+// JavaScript would do the same, but it may be late itself.
+Carried PlayoutFastPath::conceal() {
+  double* const row = nextRow();
+  const auto frames = static_cast<int>(state_[kConcealFrames]);
+  if (row == nullptr || state_[kConcealFramesLeft] < frames) return Carried::kRefused;
+  row[kArrivalUs] = row[kStartUs] = monotonicUs();
+  Look seen;
+  if (!look(row[kArrivalUs], seen) || !plays(row[kArrivalUs], seen)) return Carried::kRefused;
+  int16_t* const pcm = room();
+  if (pcm == nullptr || decoder_->concealMissing(frames, pcm) != frames) return Carried::kRefused;
+  const int committed = give(frames, pcm);
+  if (committed < 0) return Carried::kRefused;
+  row[kConcealed] = 1;
+  note(row, frames, committed, seen);
+  state_[kConcealFramesLeft] -= frames;
+  return Carried::kMore;
+}
+
+void PlayoutFastPath::note(double* row, int frames, int committed, const Look& seen) {
+  row[kEndUs] = monotonicUs();
   row[kFrames] = frames;
   row[kQueuedFrames] = seen.queuedFrames;
   row[kRingFrames] = seen.ringFrames;
@@ -164,15 +196,9 @@ bool PlayoutFastPath::play(const WirePacket& packet) {
                                            seen.statistics[Memory::kSilenceFrames] -
                                            seen.statistics[Memory::kFillFrames]);
   row[kSeenUs] = static_cast<double>(seen.statistics[Memory::kFillUs]);
-  row[kCommittedFrames] = made;
-  state_[kNextSeq] = static_cast<uint32_t>(packet.seq + 1);
+  row[kCommittedFrames] = committed;
   state_[kPlayTime] += frames;
   rowCount_++;
-  if (row[kArrivalUs] >= state_[kTellAtUs]) {
-    state_[kTellAtUs] = HUGE_VAL;
-    wakeJs();
-  }
-  return true;
 }
 
 // As PcmPlayback.playout() sees it.
@@ -189,31 +215,34 @@ bool PlayoutFastPath::look(double nowUs, Look& look) const {
   return true;
 }
 
-bool PlayoutFastPath::isPlain(const WirePacket& packet, int frames, double nowUs,
-                              const Look& look) const {
+// The card plays, and has played nothing that JavaScript does not know of.
+bool PlayoutFastPath::plays(double nowUs, const Look& look) const {
   const auto& seen = look.statistics;
-  const bool plays = seen[Memory::kStreaming] == 1 &&
-                     static_cast<double>(seen[Memory::kStopSeen]) == state_[kStopWord] &&
-                     static_cast<double>(seen[Memory::kSilenceFrames]) == state_[kSilenceFrames];
   const double sinceProgressUs = nowUs - static_cast<double>(seen[Memory::kLastProgressUs]);
-  return plays && sinceProgressUs < state_[kStandstillUs] && packet.seq == state_[kNextSeq] &&
+  return seen[Memory::kStreaming] == 1 && sinceProgressUs < state_[kStandstillUs] &&
+         static_cast<double>(seen[Memory::kStopSeen]) == state_[kStopWord] &&
+         static_cast<double>(seen[Memory::kSilenceFrames]) == state_[kSilenceFrames];
+}
+
+bool PlayoutFastPath::isPlain(const WirePacket& packet, int frames, const Look& look) const {
+  return packet.seq == state_[kNextSeq] &&
          static_cast<double>(packet.mediaTime) == state_[kPlayTime] && packet.flags == 0 &&
          packet.payloadBytes > kDtxBytesMax && frames > 0 && frames <= framesMax() &&
-         look.queuedFrames >= state_[kMarginFramesMin] &&
          look.queuedFrames <= state_[kMarginFramesMax] && slot() != nullptr;
 }
 
-// Straight into the ring, or by way of the resampler. Returns what is to be committed.
-int PlayoutFastPath::decode(const WirePacket& packet, int frames) {
-  int16_t* const decoded = resampler_ == nullptr ? slot() : piece_.data();
-  const int got =
-      decoder_->decodePacket(packet.payload, packet.payloadBytes, decoded, kPacketFramesMax);
-  if (got != frames) return -1;
-  const int made = resampler_ == nullptr
-                       ? frames
-                       : resampler_->resample(decoded, frames, slot(), core_->options.slotFramesMax);
-  if (made >= 0) remember(decoded, frames);
-  return made;
+// What room() holds now, straight into the ring, or by way of the resampler. Returns what went
+// into it.
+int PlayoutFastPath::give(int frames, const int16_t* made) {
+  int committed = frames;
+  if (resampler_ != nullptr) {
+    if (slot() == nullptr) return -1;
+    committed = resampler_->resample(made, frames, slot(), core_->options.slotFramesMax);
+    if (committed < 0) return -1;
+  }
+  remember(made, frames);
+  commit(committed);
+  return committed;
 }
 
 // What the resampler makes of a packet finds room in a slot too.

@@ -17,8 +17,9 @@ namespace kvm_audio {
 // `history` holds what was given out last, for splices: its newest `historyFrames` before an end
 // that moves; where no packet would find room behind it they go back to the start.
 //
-// Plain is a packet that is next in order, with nothing to be said of it, which finds a margin
-// within bounds on a card that plays. What else comes stays in rest() for JavaScript.
+// Plain is a packet that is next in order, with nothing to be said of it, which finds no backlog on
+// a card that plays. What else comes stays in rest() for JavaScript. Where the next one does not
+// come in time, what is missing is made up, so much at a time and in all as JavaScript says.
 class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPath {
  public:
   // What a row holds. Frames are those at the packet's arrival.
@@ -37,6 +38,7 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
     kStartUs,  // of the decoding
     kEndUs,
     kCommittedFrames,  // that went into the ring for it
+    kConcealed,        // 1 = made up: all that is a packet's says nothing
     kValues,
   };
 
@@ -48,13 +50,15 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
     kNextSeq,
     kPlayTime,
     // The bounds of what is plain; these do not change.
-    kMarginFramesMin,
     kMarginFramesMax,
     kSilenceFrames,
     kStopWord,
-    kStandstillUs,  // a card that has not moved for so long stands still
-    kTellAtUs,      // with the first packet from then on JavaScript is woken, once
-    kHandedOver,    // comes back: 1 = there is something that JavaScript is to read
+    kStandstillUs,       // a card that has not moved for so long stands still
+    kTellAtUs,           // with the first packet from then on JavaScript is woken, once
+    kScarceFrames,       // with a packet that finds less JavaScript is woken
+    kConcealFrames,      // so much is made up at a time
+    kConcealFramesLeft,  // and so much in all
+    kHandedOver,         // comes back: 1 = there is something that JavaScript is to read
     kStateValues,
   };
 
@@ -79,13 +83,17 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   };
 
   Carried carry() override;
+  Carried conceal() override;
   void interrupt() override { handOver(); }
   bool receive();
   bool hasMessage() const;
   bool play(const WirePacket& packet);
   bool look(double nowUs, Look& look) const;
-  bool isPlain(const WirePacket& packet, int frames, double nowUs, const Look& look) const;
-  int decode(const WirePacket& packet, int frames);
+  bool plays(double nowUs, const Look& look) const;
+  bool isPlain(const WirePacket& packet, int frames, const Look& look) const;
+  int16_t* room() { return resampler_ == nullptr ? slot() : piece_.data(); }
+  int give(int frames, const int16_t* made);
+  void note(double* row, int frames, int committed, const Look& look);
   int framesMax() const;
   int16_t* slot() const;
   void commit(int frames);

@@ -21,6 +21,8 @@ class Carrier {
  public:
   virtual ~Carrier() = default;
   virtual Carried carry() = 0;
+  // Playback: hardly anything is left to be played. kMore: there is now.
+  virtual Carried conceal() { return Carried::kRefused; }
   // The device does not run: what comes is JavaScript's.
   virtual void interrupt() {}
 };
@@ -39,12 +41,15 @@ struct StreamCore {
   void tell(Event event) {
     if (events.fetch_or(event, std::memory_order_acq_rel) == 0) toJs.signal();
   }
-  // Device thread: there may be something to carry.
-  Carried carry() {
-    // Who holds the lock is JavaScript, which takes the stream or gives it.
+  // Device thread. Who holds the lock is JavaScript, which takes the stream or gives it.
+  Carried ask(Carried (Carrier::*work)()) {
     const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);
-    return lock.owns_lock() && carrier != nullptr ? carrier->carry() : Carried::kRefused;
+    return lock.owns_lock() && carrier != nullptr ? (carrier->*work)() : Carried::kRefused;
   }
+  // Device thread: there may be something to carry.
+  Carried carry() { return ask(&Carrier::carry); }
+  // Device thread, playback: something is to be made up.
+  Carried conceal() { return ask(&Carrier::conceal); }
   // Device thread, while it does not look for what there is to carry.
   void interrupt() {
     const std::unique_lock<std::mutex> lock(carrierLock, std::try_to_lock);

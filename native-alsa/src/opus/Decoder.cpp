@@ -102,6 +102,11 @@ int Decoder::Held::decodePacket(const uint8_t* packet, int bytes, int16_t* out, 
   return opus_decode(decoder.get(), packet, bytes, out, framesMax, 0);
 }
 
+int Decoder::Held::concealMissing(int frames, int16_t* out) {
+  if (!decoder) return OPUS_INVALID_STATE;
+  return opus_decode(decoder.get(), nullptr, 0, out, frames, 0);
+}
+
 Napi::Value Decoder::role(const Napi::CallbackInfo& info) {
   return lend<PacketDecoder>(info.Env(), held_);
 }

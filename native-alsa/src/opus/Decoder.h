@@ -29,6 +29,7 @@ class Decoder : public Napi::ObjectWrap<Decoder> {
     };
     int framesOf(const uint8_t* packet, int bytes) const override;
     int decodePacket(const uint8_t* packet, int bytes, int16_t* out, int framesMax) override;
+    int concealMissing(int frames, int16_t* out) override;
     std::unique_ptr<OpusDecoder, Destroy> decoder;
   };
 

@@ -2,7 +2,12 @@ import { type AudioPacket, mediaRate, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { FramePool } from './FramePool.js';
-import { JitterBuffer, type JitterBufferLimits, type PlayoutStep } from './JitterBuffer.js';
+import {
+  JitterBuffer,
+  type JitterBufferLimits,
+  type PlainNext,
+  type PlayoutStep,
+} from './JitterBuffer.js';
 import { PacketSlot, packetSlotBytes } from './PacketSlot.js';
 
 const ms = mediaRate / 1000;
@@ -714,13 +719,48 @@ describe('what would go straight through', () => {
       payload: Uint8Array.of(seq & 0xff, 0xaa, 0xbb),
     });
 
+  const after = (seq: number): PlainNext => ({
+    nextSeq: seq + 1,
+    playTime: (seq + 1) * frame,
+    concealFrames: 5 * ms,
+    concealFramesMax: limits.concealMsMax * ms,
+  });
+
   test('is the packet behind the one that was taken last', () => {
     const bench = new Bench();
     expect(bench.buffer.plainNext).toBeUndefined();
     bench.insert(5);
     expect(bench.buffer.plainNext).toBeUndefined();
     bench.step();
-    expect(bench.buffer.plainNext).toEqual({ seq: 6, mediaTime: 6 * frame, frames: frame });
+    expect(bench.buffer.plainNext).toEqual(after(5));
+    expect(bench.buffer.packetFrames).toBe(frame);
+  });
+
+  test('is waited for no longer than what is made up for it lasts', () => {
+    const bench = new Bench();
+    bench.insert(5);
+    bench.step();
+    const conceal = 5 * ms;
+    const most = limits.concealMsMax * ms;
+    // By whoever plays past the buffer, then by the buffer itself.
+    bench.buffer.passConcealed(conceal);
+    expect(bench.buffer.plainNext).toEqual({
+      ...after(5),
+      playTime: 6 * frame + conceal,
+      concealFramesMax: most - conceal,
+    });
+    expect(bench.buffer.next(true)).toMatchObject({ action: 'conceal', frames: conceal });
+    expect(bench.buffer.plainNext).toMatchObject({
+      playTime: 6 * frame + 2 * conceal,
+      concealFramesMax: most - 2 * conceal,
+    });
+    for (let made = 2 * conceal; made < most; made += conceal) bench.buffer.passConcealed(conceal);
+    expect(bench.buffer.next(true).action).toBe('wait');
+    expect(bench.buffer.plainNext!.concealFramesMax).toBe(0);
+    // What comes behind it is played, and may be missing for as long again.
+    bench.insert(11);
+    bench.step();
+    expect(bench.buffer.plainNext).toEqual(after(11));
   });
 
   test('is nothing while a packet waits, where the source pauses, and after a reset', () => {
@@ -732,7 +772,7 @@ describe('what would go straight through', () => {
     bench.insert(6, { flags: packetFlags.dtx });
     bench.step();
     bench.step();
-    expect(bench.buffer.plainNext).toEqual({ seq: 8, mediaTime: 8 * frame, frames: frame });
+    expect(bench.buffer.plainNext).toEqual(after(7));
     bench.insert(8, { payload: Uint8Array.of(0xf8, 0) });
     bench.step();
     expect(bench.buffer.plainNext).toBeUndefined();
@@ -748,16 +788,19 @@ describe('what would go straight through', () => {
     bench.insert(5);
     bench.step();
     bench.step(true);
-    expect(bench.buffer.plainNext).toMatchObject({ seq: 6, mediaTime: 6 * frame + 5 * ms });
+    expect(bench.buffer.plainNext).toMatchObject({ nextSeq: 6, playTime: 6 * frame + 5 * ms });
     bench.buffer.skip(7);
-    expect(bench.buffer.plainNext).toMatchObject({ seq: 6, mediaTime: 6 * frame + 5 * ms + 7 });
+    expect(bench.buffer.plainNext).toMatchObject({
+      nextSeq: 6,
+      playTime: 6 * frame + 5 * ms + 7,
+    });
   });
 
   test('wraps its number', () => {
     const bench = new Bench();
     bench.insert(0xffff_ffff, { mediaTime: 0 });
     bench.step();
-    expect(bench.buffer.plainNext).toMatchObject({ seq: 0, mediaTime: frame });
+    expect(bench.buffer.plainNext).toMatchObject({ nextSeq: 0, playTime: frame });
   });
 
   test('may pass by, and all that follows is as if it had come', () => {
@@ -774,7 +817,7 @@ describe('what would go straight through', () => {
       came.step();
     }
     for (const bench of [passed, came]) {
-      expect(bench.buffer.plainNext).toEqual({ seq: 40, mediaTime: 40 * frame, frames: frame });
+      expect(bench.buffer.plainNext).toEqual(after(39));
       expect(bench.buffer.playTime).toBe(40 * frame);
       // Copies are told from what is late.
       expect(bench.insert(39)).toBe('duplicate_packet');

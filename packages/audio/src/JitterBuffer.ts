@@ -55,6 +55,16 @@ export type PlayoutStep = {
   comfort: boolean;
 };
 
+/** A packet that would go straight through, and what is done where it does not come. */
+export type PlainNext = {
+  nextSeq: number;
+  /** media time of its first sample, which is the first that was not given out */
+  playTime: number;
+  /** so much is made up at a time, and so much before it is waited for */
+  concealFrames: number;
+  concealFramesMax: number;
+};
+
 const framesPerMs = mediaRate / 1000;
 /** Every Opus duration is a multiple of 2.5 ms (RFC 6716 §2.1.4). */
 const opusQuantumFrames = 2.5 * framesPerMs;
@@ -87,7 +97,6 @@ export class JitterBuffer {
   readonly #queue: PacketSlot[] = [];
   #queuedFrames = 0;
   #size: { packets: number; target: PlayoutGoal } | undefined;
-  /** Length of the newest packet. */
   #packetFrames = 0;
   #playTime: number | undefined;
   #lastSeq = 0;
@@ -117,15 +126,21 @@ export class JitterBuffer {
     return this.#restart ? undefined : this.#playTime;
   }
 
-  /**
-   * What would go straight through, with the length of the packet before it; undefined where the
-   * next packet is not as simple.
-   */
-  get plainNext(): { seq: number; mediaTime: number; frames: number } | undefined {
+  /** Length of the newest packet, in 48 kHz samples. */
+  get packetFrames(): number {
+    return this.#packetFrames;
+  }
+
+  /** What would go straight through; undefined where the next packet is not as simple. */
+  get plainNext(): PlainNext | undefined {
     if (this.#restart || this.#pauses || this.#queue.length > 0) return undefined;
     if (this.#playTime === undefined) return undefined;
-    const seq = (this.#lastSeq + 1) >>> 0;
-    return { seq, mediaTime: this.#playTime, frames: this.#packetFrames };
+    return {
+      nextSeq: (this.#lastSeq + 1) >>> 0,
+      playTime: this.#playTime,
+      concealFrames: concealStepFrames,
+      concealFramesMax: this.#limits.concealMsMax * framesPerMs - this.#concealedRun,
+    };
   }
 
   /** A packet as `plainNext` describes it has been played without coming here. */
@@ -135,6 +150,13 @@ export class JitterBuffer {
     this.#lateSinceMs = undefined;
     this.#playTime = mediaTime + frames;
     this.#noteTaken(seq, mediaTime);
+  }
+
+  /** So much was made up in the place of what `plainNext` describes, as next() would have it. */
+  passConcealed(frames: number): void {
+    assert(this.#playTime !== undefined, 'a timeline');
+    this.#playTime += frames;
+    this.#concealedRun += frames;
   }
 
   /**

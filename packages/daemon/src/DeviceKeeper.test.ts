@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DeviceEvents, type DeviceFailure, DeviceKeeper } from './DeviceKeeper.js';
+import {
+  type DeviceEvents,
+  type DeviceFailure,
+  DeviceKeeper,
+  type Granted,
+} from './DeviceKeeper.js';
 import { exitCodes, FatalError } from './exitCodes.js';
 import { createLog } from './log.js';
 
-type Negotiated = { rate: number };
+type Negotiated = Granted & { rate: number };
 
 class FakeDevice {
   readonly events: DeviceEvents<Negotiated>;
@@ -247,6 +252,21 @@ describe('a device keeper', () => {
     devices[1]?.events.opened({ rate: 48_000 });
     expect(devices).toHaveLength(2);
     expect(devices[1]?.closed).toBe(false);
+  });
+
+  test('warns once where its thread was refused a real-time priority', async () => {
+    const { keeper, devices, lines } = bench();
+    const priorityError = 'SCHED_FIFO 5 was refused: EPERM';
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000, priorityError });
+    keeper.reopen();
+    devices[0]?.join();
+    await settle();
+    devices[1]?.events.opened({ rate: 48_000, priorityError });
+    expect(lines.filter((line) => line.includes('priority'))).toEqual([
+      expect.stringContaining(priorityError),
+    ]);
   });
 
   test('reopened and stopped opens none', async () => {

@@ -20,6 +20,12 @@ export interface ClosableDevice {
   close(timeoutMs: number): Promise<'joined' | 'abandoned'>;
 }
 
+/** What a device says of itself that concerns its keeping. */
+export type Granted = {
+  /** why its thread has no real-time priority */
+  priorityError?: string;
+};
+
 export interface DeviceOwner<Device, Negotiated> {
   onOpened(device: Device, negotiated: Negotiated): void;
   onWake(device: Device): void;
@@ -48,7 +54,7 @@ const closeTimeoutMs = 500;
  * a watched folder says that it may be there, else by trying. At most one device of it is open or
  * being opened at a time; a failed one is closed before the next try.
  */
-export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
+export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Granted> {
   readonly #open: (events: DeviceEvents<Negotiated>) => Device;
   readonly #owner: DeviceOwner<Device, Negotiated>;
   readonly #options: DeviceOptions;
@@ -65,6 +71,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
   /** Since when it is tried briskly. */
   #briskSinceMs: number | undefined;
   #lostReason: string | null = null;
+  #hasWarned = false;
 
   constructor(
     open: (events: DeviceEvents<Negotiated>) => Device,
@@ -122,6 +129,16 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
     await this.#closing;
   }
 
+  /** Once: it will not be granted to the next thread either. */
+  #warnOf({ priorityError: reason }: Granted): void {
+    if (reason === undefined || this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.log.warn(
+      { reason },
+      'no real-time priority: sound has gaps when the CPU is busy',
+    );
+  }
+
   #tryOpen(): void {
     if (!this.#wanted || this.#device) return;
     this.#openingAtMs = performance.now();
@@ -134,6 +151,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated> {
         this.#negotiated = negotiated;
         this.#lostReason = null;
         this.#stopTrying();
+        this.#warnOf(negotiated);
         this.#owner.onOpened(device, negotiated);
         if (this.#outdated) this.reopen();
       },

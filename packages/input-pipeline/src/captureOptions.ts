@@ -15,7 +15,7 @@ export type CaptureShape = {
 
 /** How the card is opened: a slot of its ring is one Opus frame. */
 export function captureOptions(
-  { input }: Pick<Config, 'input'>,
+  { input, realtime }: Pick<Config, 'input' | 'realtime'>,
   {
     periodMs,
     bufferMs,
@@ -37,9 +37,8 @@ export function captureOptions(
     slotFrames: frameMs * framesPerMs,
     slotFramesMax: frameMsMax * framesPerMs,
     slotCount: ringSlots,
-    // Its thread encodes, too, which is long: it is not to keep the playing card's from its work.
-    // What it comes late for waits in the card's buffer.
-    schedFifoPriority: 0,
+    // Its thread encodes, too, which is long: the playing card's is to go before it.
+    schedFifoPriority: Math.max(0, realtime.fifoPriority - 1),
     guardFrames: 0,
     lowWaterFrames: 0,
     startSilenceFrames: 0,

@@ -4,6 +4,16 @@ import type { PcmSink, Playout } from './PcmSink.js';
 /** A card that has not moved for so long stands still: nothing waits for it. */
 export const standstillUs = 300_000;
 
+type Stand = {
+  lookUs: number;
+  /** Unplayed in ring and device. */
+  queuedFrames: number;
+  /** Of these, what waits in the ring. */
+  ringFrames: number;
+  /** What the card holds beyond its buffer. */
+  beyondFrames: number;
+};
+
 /** Where a card stood at the last look, with what was given to it since. */
 export class CardView {
   readonly #sink: PcmSink;
@@ -32,16 +42,6 @@ export class CardView {
     return this.#fillFrames;
   }
 
-  /** Of these, what waits in the ring. */
-  get ringFrames(): number {
-    return this.#ringFrames;
-  }
-
-  /** What the card holds beyond its buffer. */
-  get beyondFrames(): number {
-    return this.#beyondFrames;
-  }
-
   get lookUs(): number {
     return this.#lookUs;
   }
@@ -58,6 +58,10 @@ export class CardView {
 
   get standsStill(): boolean {
     return this.#standsStill;
+  }
+
+  get isPlaying(): boolean {
+    return this.#streaming && !this.#standsStill;
   }
 
   /** A card that stands still keeps something to play: from that it is seen to move on. */
@@ -92,6 +96,14 @@ export class CardView {
     this.#ringFrames = ringFrames;
     this.#beyondFrames = beyondFrames;
     this.#lookUs = arrivalUs;
+  }
+
+  /** What was unplayed in front of it at the last look, and when that was. */
+  tell(at: Stand): void {
+    at.lookUs = this.#lookUs;
+    at.queuedFrames = this.#fillFrames;
+    at.ringFrames = this.#ringFrames;
+    at.beyondFrames = this.#beyondFrames;
   }
 
   /** For how long it has not moved although it was given audio, in milliseconds. */
@@ -130,7 +142,8 @@ export class CardView {
   }
 
   /** It plays what it has, and has nothing to stand still for then. */
-  noteEnd(): void {
+  endOfStream(): void {
+    this.#sink.endOfStream();
     this.#givenSinceUs = undefined;
   }
 

@@ -81,6 +81,10 @@ export class FastPlayout {
   }
 
   #tell(carried: CarriedPacket): void {
+    if (carried.concealed) {
+      this.#player.noteConcealed(carried);
+      return;
+    }
     const packet = this.#packet;
     packet.seq = carried.seq;
     packet.mediaTime = carried.mediaTime;

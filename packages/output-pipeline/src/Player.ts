@@ -101,29 +101,35 @@ export class Player {
     this.#look(nowUs);
     const next = this.#jitter.plainNext;
     const decoder = this.#decoder.role;
-    const { streaming, standsStill, silenceFrames, lookUs } = this.#card;
+    const { isPlaying, silenceFrames, lookUs } = this.#card;
     const { isSettled, isResampling, resamplerRole: resampler } = this.#writer;
     if (this.#changeFrames !== 0 || this.#margin.isStarting || !isSettled) return undefined;
-    if (!streaming || standsStill || (isResampling && !resampler)) return undefined;
-    if (!next || !decoder) return undefined;
+    if (!isPlaying || !next || !decoder || (isResampling && !resampler)) return undefined;
     const { goalFrames, lowWaterFrames } = this.#options.target;
     return {
+      ...next,
       decoder,
       resampler,
       historyEnd: this.played.end,
-      nextSeq: next.seq,
-      playTime: next.mediaTime,
-      marginFramesMin: lowWaterFrames + scarceFrames,
       marginFramesMax: goalFrames + backlogFrames / 2,
+      scarceFrames: lowWaterFrames + scarceFrames,
       silenceFrames,
       standstillUs,
-      tellAtUs: this.#margin.paceEndUs(next.frames, lookUs),
+      tellAtUs: this.#margin.paceEndUs(this.#jitter.packetFrames, lookUs),
     };
   }
 
   /** Where a fast path keeps what it gives out. */
   get played(): PlayedLine {
     return this.#writer.played;
+  }
+
+  /** A fast path has made up what did not come in time, as `steady` asked for it. */
+  noteConcealed(carried: CarriedPacket): void {
+    this.#card.lookAs(carried);
+    this.#jitter.passConcealed(carried.frames);
+    this.#counters.concealedFrames += carried.frames;
+    this.#card.noteGiven(carried.committedFrames);
   }
 
   /** A fast path has played a packet, as `steady` asked for it. */
@@ -197,16 +203,11 @@ export class Player {
     this.#jitter.reset();
     this.#decoder.reset();
     if (this.#card.standsStill) this.#sink.stop();
-    this.#endGiven();
+    this.#card.endOfStream();
     this.#writer.forget();
     this.#forgetMargin();
     this.#margin.begin();
     this.#card.noteRest();
-  }
-
-  #endGiven(): void {
-    this.#sink.endOfStream();
-    this.#card.noteEnd();
   }
 
   /** See CardView. */
@@ -251,7 +252,7 @@ export class Player {
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
-    if (step.action === 'rest') this.#endGiven();
+    if (step.action === 'rest') this.#card.endOfStream();
     if (step.action === 'wait' || step.action === 'rest') return false;
     const joins = step.action === 'decode' && step.restart && this.#card.streaming;
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
@@ -387,12 +388,9 @@ export class Player {
 
   #measure(packet: DecodedPacket, trimFrames: number, startUs: number, endUs: number): void {
     const { at } = this.#latency;
-    at.lookUs = this.#card.lookUs;
+    this.#card.tell(at);
     at.startUs = startUs;
     at.endUs = endUs;
-    at.queuedFrames = this.#card.fillFrames;
-    at.ringFrames = this.#card.ringFrames;
-    at.beyondFrames = this.#card.beyondFrames;
     at.trimFrames = trimFrames;
     at.lookaheadFrames = this.#options.lookaheadSamples + this.#writer.heldFrames;
     this.#latency.add(packet);

@@ -84,6 +84,7 @@ class Bench {
   readonly jitter: JitterBuffer;
   readonly player: Player;
   carriedCount = 0;
+  concealedCount = 0;
   readonly #decoder = new ClockDecoder();
   readonly #resampler = new Resampler({
     channels: 2,
@@ -92,7 +93,8 @@ class Bench {
   });
   readonly #carries: boolean;
   #lent: PlayoutEngagement | undefined;
-  readonly #log: { packet: AudioPacket; carried: CarriedPacket }[] = [];
+  /** Without a packet: what was made up. */
+  readonly #log: { packet?: AudioPacket; carried: CarriedPacket }[] = [];
   readonly #piece = new Int16Array(2 * 60 * ms);
   #lowWater = false;
 
@@ -136,12 +138,26 @@ class Bench {
         this.#receive(due.packet);
         next += 1;
       }
-      if (this.#lowWater) this.#hold(() => this.player.onLowWater(this.card.nowUs));
-      this.#lowWater = false;
+      this.#lookAtLowWater();
       if (looks()) this.#hold(() => undefined);
       this.card.advance(tickFrames);
     }
     this.#takeBack();
+  }
+
+  /** While it carries, the card's thread makes up what is missing, and later than the player. */
+  #lookAtLowWater(): void {
+    const lent = this.#lent;
+    if (lent && this.card.queuedFrames() > guardFrames + ms / 2) return;
+    if (!this.#lowWater) return;
+    this.#lowWater = false;
+    if (!lent || lent.concealFramesMax < lent.concealFrames) {
+      this.#hold(() => this.player.onLowWater(this.card.nowUs));
+      return;
+    }
+    lent.concealFramesMax -= lent.concealFrames;
+    this.#give(lent, this.#decoder.conceal(lent.concealFrames, this.#piece));
+    this.concealedCount += 1;
   }
 
   #hold(work: () => void): void {
@@ -159,7 +175,8 @@ class Bench {
     if (!lent) return;
     this.#lent = undefined;
     for (const { packet, carried } of this.#log.splice(0)) {
-      this.player.noteCarried(receivedPacket(packet), carried);
+      if (packet) this.player.noteCarried(receivedPacket(packet), carried);
+      else this.player.noteConcealed(carried);
     }
     this.player.played.end = lent.historyEnd;
   }
@@ -170,8 +187,12 @@ class Bench {
       this.#hold(() => this.player.onPacket(receivedPacket(packet), this.card.nowUs));
       return;
     }
-    this.#carry(lent, packet);
-    if (this.card.nowUs >= lent.tellAtUs) this.#hold(() => undefined);
+    const isScarce = this.card.queuedFrames() < lent.scarceFrames;
+    this.#give(lent, this.#decoder.decode(packet.payload, this.#piece), packet);
+    lent.nextSeq = (packet.seq + 1) >>> 0;
+    this.carriedCount += 1;
+    this.#lowWater = false;
+    if (isScarce || this.card.nowUs >= lent.tellAtUs) this.#hold(() => undefined);
   }
 
   /** See PlayoutFastPath.cpp. */
@@ -185,17 +206,16 @@ class Bench {
       mediaTime === lent.playTime &&
       flags === 0 &&
       payload.length > 2 &&
-      playout.queuedFrames >= lent.marginFramesMin &&
       playout.queuedFrames <= lent.marginFramesMax &&
       this.card.acquire() !== undefined
     );
   }
 
-  #carry(lent: PlayoutEngagement, packet: AudioPacket): void {
+  /** What was decoded, or made up, goes to the card. */
+  #give(lent: PlayoutEngagement, frames: number, packet?: AudioPacket): void {
     const { nowUs } = this.card;
     const { queuedFrames, ringFrames, beyondFrames } = this.card.playout();
     const slot = this.card.acquire()!;
-    const frames = this.#decoder.decode(packet.payload, this.#piece);
     slot.offsetFrames = 0;
     slot.frames = frames;
     if (lent.resampler) {
@@ -206,17 +226,16 @@ class Bench {
     const committedFrames = slot.frames;
     this.card.commit(slot);
     this.#remember(lent, frames);
-    lent.nextSeq = (packet.seq + 1) >>> 0;
     lent.playTime += frames;
-    this.carriedCount += 1;
-    const { seq, mediaTime, captureTimeUs } = packet;
+    const { seq = 0, mediaTime = 0, captureTimeUs, payload } = packet ?? {};
     const times = { arrivalUs: nowUs, startUs: nowUs, endUs: nowUs, seenUs: nowUs };
     this.#log.push({
-      packet,
+      ...(packet && { packet }),
       carried: {
         ...times,
-        ...{ seq, mediaTime, captureTimeUs, payloadBytes: packet.payload.length, frames },
-        ...{ queuedFrames, ringFrames, beyondFrames, playedFrames: 0, committedFrames },
+        ...{ concealed: !packet, seq, mediaTime, captureTimeUs, frames },
+        ...{ payloadBytes: payload?.length ?? 0, queuedFrames, ringFrames, beyondFrames },
+        ...{ playedFrames: 0, committedFrames },
       },
     });
   }
@@ -311,13 +330,14 @@ describe('a player that is told of carried packets', () => {
   const lost = Array.from({ length: packets }, () => random.chance(0.02));
   const sometimes = (seq: number): number => seq % 97;
 
-  test.each<[string, Arrival[]]>([
+  test.each<[string, Arrival[], concealed?: boolean]>([
     ['that are punctual', stream(packets)],
     ['with some jitter', stream(packets, (seq) => jitter[seq])],
-    ['of which some are lost', stream(packets, (seq) => (lost[seq] ? undefined : 0))],
+    ['of which some are lost', stream(packets, (seq) => (lost[seq] ? undefined : 0)), true],
     [
       'of which some are late, or out of order',
       stream(packets, (seq) => (sometimes(seq) === 5 ? 25 : 0)),
+      true,
     ],
     [
       'with a discontinuity now and then',
@@ -335,9 +355,10 @@ describe('a player that is told of carried packets', () => {
         (seq) => packetOf(seq, sometimes(seq) === 30 ? { payload: Buffer.of(toc, 0) } : {}),
       ),
     ],
-  ])('%s is where it would be had they come to it', (_, arrivals) => {
+  ])('%s is where it would be had they come to it', (_, arrivals, concealed = false) => {
     const [carrying, plain] = both(arrivals, 1_000 + seconds * 1000);
     expect(carrying.carriedCount).toBeGreaterThan(packets / 4);
+    expect(carrying.concealedCount > 10).toBe(concealed);
     expect(plain.carriedCount).toBe(0);
     expect(carrying.state).toEqual(plain.state);
     expect(bytesOf(carrying.card.heard).equals(bytesOf(plain.card.heard))).toBe(true);
@@ -367,7 +388,7 @@ describe('a player that is told of carried packets', () => {
     bench.run(arrivals.slice(20, 200), 3_005);
     const steady = bench.player.steady(bench.card.nowUs);
     expect(steady).toMatchObject({ nextSeq: 200, playTime: 200 * packetMs * ms });
-    expect(steady!.marginFramesMin).toBeLessThan(targetMs * ms);
+    expect(steady!.scarceFrames).toBeLessThan(targetMs * ms);
     expect(steady!.marginFramesMax).toBeGreaterThan(targetMs * ms);
     expect(steady!.tellAtUs).toBeGreaterThan(bench.card.nowUs);
     expect(steady!.tellAtUs).toBeLessThan(bench.card.nowUs + 1_300_000);

@@ -84,7 +84,9 @@ const realtime = z.strictObject({
     .min(0)
     .max(10)
     .default(5)
-    .describe('SCHED_FIFO priority of the playing card’s thread, 0 = none; a refusal is a warning'),
+    .describe(
+      'SCHED_FIFO of the playing card’s thread (capturing: 1 less), 0 = none; a refusal is a warning',
+    ),
   niceness: z
     .int()
     .min(-20)
