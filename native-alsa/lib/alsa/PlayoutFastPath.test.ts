@@ -523,9 +523,12 @@ describe('the stream’s owner', () => {
     const { bench, packets } = await engaged();
     bench.disengage();
     const { wakes } = bench.player;
+    const { playback } = bench.player;
     bench.engage({ scarceFrames: 48_000 });
     bench.write(bench.next(packets[0]!));
     await until(() => bench.player.wakes > wakes);
+    // By the packet: there is far more than the low water left.
+    expect(playback.playout(monotonicUs()).queuedFrames).toBeGreaterThan(24_000);
     expect(bench.disengage()).toMatchObject([{ concealed: false, seq: 2 }]);
     expect(bench.path.handedOver).toBe(false);
   });
@@ -645,6 +648,37 @@ describe('what does not come in time', () => {
     });
     expect(bench.carried.every(({ concealed }) => concealed)).toBe(true);
     expect([bench.path.handedOver, bench.rest.equals(bytes)]).toEqual([true, true]);
+  });
+
+  test('is made up too while JavaScript has still to read what came in its place', async () => {
+    const packets = encoded(3);
+    const bench = await unstalled(async (tried) => {
+      await tried.start(packets.slice(0, 2));
+      const { playback } = tried.player;
+      const { wakes } = tried.player;
+      tried.engage({ concealFramesMax: 2 * concealFrames });
+      const { nextSeq, playTime } = tried;
+      tried.write(
+        message({
+          seq: nextSeq,
+          mediaTime: playTime,
+          captureTimeUs: 1,
+          flags: 1,
+          payload: packets[2]!,
+        }),
+      );
+      await until(() => tried.player.wakes > wakes);
+      const given = 2 * packetFrames + 2 * concealFrames;
+      const { silenceFrames } = playback.counters();
+      await until(() => {
+        const now = playback.counters();
+        return now.framesPlayed >= given || now.silenceFrames > silenceFrames;
+      });
+      tried.disengage();
+    });
+    expect(bench.carried.map(({ concealed }) => concealed)).toEqual([true, true]);
+    expect(bench.path.handedOver).toBe(true);
+    expect(bench.rest.length).toBeGreaterThan(0);
   });
 
   test('is left alone where time has passed that the stream does not know of', async () => {

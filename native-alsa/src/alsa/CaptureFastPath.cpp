@@ -54,7 +54,7 @@ Napi::Value CaptureFastPath::disengageTo(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), rows);
 }
 
-Carried CaptureFastPath::carry() {
+Carried CaptureFastPath::carryNext() {
   StreamMemory& memory = core_->memory;
   while (memory.word(StreamMemory::kThreadIndex) != index_) {
     if (carrySlot(memory.header(index_))) continue;

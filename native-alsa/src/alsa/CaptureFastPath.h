@@ -44,7 +44,7 @@ class CaptureFastPath : public Napi::ObjectWrap<CaptureFastPath>, private FastPa
   // had the last packet, -1 where all have; that packet's payload in bytes.
   Napi::Value disengageTo(const Napi::CallbackInfo& info);
 
-  Carried carry() override;
+  Carried carryNext() override;
   bool carrySlot(const StreamMemory::SlotHeader& header);
 
   Napi::Reference<Napi::Value> rowsReference_;

@@ -5,6 +5,7 @@ namespace kvm_audio {
 void FastPath::engage(int sourceFd) {
   const std::lock_guard<std::mutex> guard(core_->carrierLock);
   core_->carrier = this;
+  core_->isCarried = true;
   core_->sourceFd = sourceFd;
   handedOver_ = false;
   rowCount_ = 0;
@@ -12,20 +13,16 @@ void FastPath::engage(int sourceFd) {
 
 int FastPath::disengage() {
   const std::lock_guard<std::mutex> guard(core_->carrierLock);
-  letGo();
+  if (core_->carrier == this) core_->release();
   return rowCount_;
 }
 
+Carried FastPath::carry() { return handedOver_ ? Carried::kRefused : carryNext(); }
+
 void FastPath::handOver() {
-  letGo();
+  core_->sourceFd = -1;
   handedOver_ = true;
   wakeJs();
-}
-
-void FastPath::letGo() {
-  if (core_->carrier != this) return;
-  core_->carrier = nullptr;
-  core_->sourceFd = -1;
 }
 
 }  // namespace kvm_audio

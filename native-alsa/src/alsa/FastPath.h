@@ -10,8 +10,9 @@ namespace kvm_audio {
 // Carries the plain frames of a steady stream on the device thread, so that JavaScript sleeps
 // meanwhile. JavaScript decides all else, and has the stream whenever it wants it: the thread
 // touches the stream only between engage() and disengage(), under the core's lock, frame by frame.
-// What is not plain it does not touch: it lets go of the stream and wakes JavaScript, which finds
-// everything as the last plain frame has left it. The thread never waits for the lock.
+// What is not plain it does not touch: it hands the stream over, that is, takes no frame any more
+// and wakes JavaScript, which finds everything as the last plain frame has left it. The thread never
+// waits for the lock.
 //
 // What was carried is noted in a log, a row a frame, which JavaScript reads when it has the stream.
 class FastPath : protected Carrier {
@@ -32,7 +33,9 @@ class FastPath : protected Carrier {
   // engage(). Idempotent.
   int disengage();
 
-  // In carry(). This frame, and what follows it, is JavaScript's.
+  // The next frame. Not once the stream was handed over.
+  virtual Carried carryNext() = 0;
+  // This frame, and what follows it, is JavaScript's.
   void handOver();
   void wakeJs() { core_->tell(StreamCore::kWake); }
   // A row to be filled, which counts once rowCount_ says so; nullptr where the log is full.
@@ -43,7 +46,7 @@ class FastPath : protected Carrier {
   int rowCount_ = 0;
 
  private:
-  void letGo();
+  Carried carry() final;
 
   const int rowValues_;
   double* const rows_;

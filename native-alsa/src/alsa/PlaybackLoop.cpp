@@ -97,6 +97,10 @@ int PlaybackLoop::roundStreaming() {
 // without that stop.
 void PlaybackLoop::lookAtRing() {
   const int32_t before = head_;
+  // Who is lent the stream sees to it itself, and has not been told.
+  const bool isCarried = core_.isCarried;
+  if (isCarried && !wasCarried_ && !inGap_) told_ = false;
+  wasCarried_ = isCarried;
   ended_ = load(StreamMemory::kEndOfStream) != 0;
   do {
     stopWanted_ = load(StreamMemory::kStop);
@@ -245,7 +249,11 @@ void PlaybackLoop::releaseSlot() {
 bool PlaybackLoop::conceal() {
   if (told_ || inGap_ || sourceEnded() || fillFrames_ + ringFrames() > lowWaterFrames()) return false;
   if (core_.conceal() != Carried::kMore) return false;
-  lookAtRing();
+  // There may be more where a packet came at the last moment.
+  carried_ = Carried::kMore;
+  const int32_t head = load(StreamMemory::kJsIndex);
+  if (load(StreamMemory::kStop) != stopWanted_) return false;
+  head_ = head;
   return true;
 }
 
@@ -324,7 +332,7 @@ int64_t PlaybackLoop::ringFrames() const {
 
 // JavaScript is to have the time to wake up and make up for what is missing.
 int64_t PlaybackLoop::lowWaterFrames() const {
-  if (core_.sourceFd.load() < 0) return load(StreamMemory::kLowWaterFrames);
+  if (!core_.isCarried) return load(StreamMemory::kLowWaterFrames);
   return guardFrames() + core_.options.rate / kConcealsPerSecond;
 }
 

@@ -80,6 +80,7 @@ class PlaybackLoop final : public DeviceLoop {
   // plays again counts as silence.
   int64_t dryAtNs_ = 0;
   bool waitForRoom_ = false;
+  bool wasCarried_ = false;
   Carried carried_ = Carried::kDone;
 };
 

@@ -81,6 +81,8 @@ Napi::Value PlayoutFastPath::engageWith(const Napi::CallbackInfo& info) {
 
 Napi::Value PlayoutFastPath::disengageTo(const Napi::CallbackInfo& info) {
   const int rows = disengage();
+  // For JavaScript less time is left than for the thread: it is to be told sooner.
+  core_->kick();
   closeSocket();
   state_[kRingIndex] = index_;
   state_[kHandedOver] = handedOver_ ? 1 : 0;
@@ -105,7 +107,7 @@ void PlayoutFastPath::closeSocket() {
 
 // One packet at a time: the card has its turn between two. What is no packet, the end, or an error
 // is JavaScript's to read.
-Carried PlayoutFastPath::carry() {
+Carried PlayoutFastPath::carryNext() {
   WirePacket packet;
   std::size_t messageBytes = 0;
   if (!hasMessage() && !receive()) {
@@ -168,8 +170,12 @@ bool PlayoutFastPath::play(const WirePacket& packet) {
   return true;
 }
 
-// JavaScript would do the same, but it may be late itself.
+// JavaScript would do the same, but it may be late itself: also where it is about to read a packet.
+// What has come by now goes before.
 Carried PlayoutFastPath::conceal() {
+  const int32_t before = index_;
+  if (!handedOver_) carryNext();
+  if (index_ != before) return Carried::kMore;
   double* const row = nextRow();
   const auto frames = static_cast<int>(state_[kConcealFrames]);
   if (row == nullptr || state_[kConcealFramesLeft] < frames) return Carried::kRefused;

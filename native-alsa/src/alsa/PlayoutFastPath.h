@@ -82,7 +82,7 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
     int64_t statistics[StreamMemory::kPlayoutStatisticCount];
   };
 
-  Carried carry() override;
+  Carried carryNext() override;
   Carried conceal() override;
   void interrupt() override { handOver(); }
   bool receive();

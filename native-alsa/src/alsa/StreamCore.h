@@ -58,7 +58,12 @@ struct StreamCore {
   // JavaScript. A thread that comes back from the kernel later than it is waited for carries nothing.
   void endCarrying() {
     const std::lock_guard<std::mutex> guard(carrierLock);
+    release();
+  }
+  // Under the lock.
+  void release() {
     carrier = nullptr;
+    isCarried = false;
     sourceFd = -1;
   }
   // JavaScript: has the device thread look at what is new for it.
@@ -78,7 +83,9 @@ struct StreamCore {
   // What carries is touched under the lock alone; nullptr: JavaScript has the stream.
   std::mutex carrierLock;
   Carrier* carrier = nullptr;
-  // Playback: readable where there may be something to carry. Written under the lock.
+  // These are written under the lock.
+  std::atomic<bool> isCarried{false};
+  // Playback: readable where there may be something to carry.
   std::atomic<int> sourceFd{-1};
 };
 

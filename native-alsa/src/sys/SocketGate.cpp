@@ -69,9 +69,10 @@ int32_t SocketGate::sendPacket(const uint8_t* bytes, int32_t count) {
   return sent;
 }
 
+// Who has the lock is JavaScript, perhaps not on a core just now: a thread does not wait for that.
 bool SocketGate::sendWhole(const uint8_t* message, int bytes) {
-  const std::lock_guard<std::mutex> guard(lock_);
-  if (halfSent_ || bytes > wholeBytesMax_ || twoUnread()) return false;
+  const std::unique_lock<std::mutex> lock(lock_, std::try_to_lock);
+  if (!lock.owns_lock() || halfSent_ || bytes > wholeBytesMax_ || twoUnread()) return false;
   if (sendSome(message, bytes) != bytes) return false;
   lastPacketBytes_ = bytes;
   return true;

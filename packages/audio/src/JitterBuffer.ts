@@ -134,12 +134,13 @@ export class JitterBuffer {
   /** What would go straight through; undefined where the next packet is not as simple. */
   get plainNext(): PlainNext | undefined {
     if (this.#restart || this.#pauses || this.#queue.length > 0) return undefined;
-    if (this.#playTime === undefined) return undefined;
+    const concealFramesMax = this.#limits.concealMsMax * framesPerMs - this.#concealedRun;
+    if (this.#playTime === undefined || concealFramesMax < concealStepFrames) return undefined;
     return {
       nextSeq: (this.#lastSeq + 1) >>> 0,
       playTime: this.#playTime,
       concealFrames: concealStepFrames,
-      concealFramesMax: this.#limits.concealMsMax * framesPerMs - this.#concealedRun,
+      concealFramesMax,
     };
   }
 

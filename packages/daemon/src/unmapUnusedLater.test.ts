@@ -9,9 +9,15 @@ describe('memory that is not used', () => {
   const { gc } = globalThis;
   /** Flags of V8, `gc` for each collection, `young` for one of what is new alone. */
   let done: string[];
+  let usedBytes: number;
 
   beforeEach(() => {
     done = [];
+    usedBytes = 8e6;
+    const statistics = v8.getHeapStatistics();
+    jest.spyOn(v8, 'getHeapStatistics').mockImplementation(() => {
+      return { ...statistics, used_heap_size: usedBytes };
+    });
     jest.spyOn(v8, 'setFlagsFromString').mockImplementation((flag) => void done.push(flag));
     globalThis.gc = ((options?: { type: string }) =>
       void done.push(options?.type === 'minor' ? 'young' : 'gc')) as unknown as NodeJS.GCFunction;
@@ -58,16 +64,43 @@ describe('memory that is not used', () => {
     expect(known).toContain('--compact-on-every-full-gc');
   });
 
+  const collections = (): number => done.filter((each) => each === 'gc').length;
+
   test('is looked for each five minutes, in the heap where the event loop may pause', () => {
-    const collections = (): number => done.filter((each) => each === 'gc').length;
     let mayPause = false;
     unmapUnusedLater('output', log, () => mayPause);
     jest.advanceTimersByTime(minuteMs);
     expect(collections()).toBe(0);
     mayPause = true;
-    jest.advanceTimersByTime(5 * minuteMs);
+    for (const count of [1, 2, 3]) {
+      jest.advanceTimersByTime(4.9 * minuteMs);
+      expect(collections()).toBe(count - 1);
+      jest.advanceTimersByTime(0.2 * minuteMs);
+      expect(collections()).toBe(count);
+    }
+  });
+
+  test('is looked for sooner where much has gathered, each half minute at most', () => {
+    let mayPause = true;
+    unmapUnusedLater('output', log, () => mayPause);
+    jest.advanceTimersByTime(minuteMs);
+    usedBytes += 512 * 1024;
+    jest.advanceTimersByTime(2 * minuteMs);
     expect(collections()).toBe(1);
-    jest.advanceTimersByTime(5 * minuteMs);
+    usedBytes += 1;
+    jest.advanceTimersByTime(8_000);
     expect(collections()).toBe(2);
+    // What lives has become more: that is no reason any more.
+    jest.advanceTimersByTime(2 * minuteMs);
+    expect(collections()).toBe(2);
+    for (let seconds = 0; seconds < 64; seconds++) {
+      usedBytes += 1e6;
+      jest.advanceTimersByTime(1_000);
+    }
+    expect(collections()).toBe(4);
+    usedBytes += 1e6;
+    mayPause = false;
+    jest.advanceTimersByTime(2 * minuteMs);
+    expect(collections()).toBe(4);
   });
 });

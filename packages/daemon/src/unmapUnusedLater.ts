@@ -8,11 +8,14 @@ import type { Log } from './LogRecord.js';
  */
 const firstMs = { supervisor: 50_000, input: 55_000, output: 60_000 } as const;
 const everyMs = 300_000;
+/** Sooner where so much has gathered in the heap since, as it does while a busy machine is late. */
+const gatheredBytes = 512 * 1024;
+const leastMs = 30_000;
 /**
  * V8 makes what is new in one of two spaces of 1 MB until it is full, and all of its pages stay
  * touched. Emptied so often, in 0.2 to 0.4 ms, it holds 0.3 to 0.7 MB (Node 20.20, pipelines).
  */
-const youngMs = 8_000;
+const lookMs = 8_000;
 
 /** What lives moves together: else pages stay of which little lives, and more of them each time. */
 const compactingFlag = 'compact-on-every-full-gc';
@@ -25,6 +28,10 @@ function collect(gc: () => void): void {
   } finally {
     v8.setFlagsFromString(`--no-${compactingFlag}`);
   }
+}
+
+function usedBytes(): number {
+  return v8.getHeapStatistics().used_heap_size;
 }
 
 /**
@@ -40,7 +47,10 @@ export function unmapUnusedLater(
   log: Log,
   mayPause: () => boolean,
 ): void {
+  let unmappedMs = 0;
+  let keptBytes = 0;
   function unmap(): void {
+    unmappedMs = performance.now();
     try {
       // Where Node was started with --expose-gc.
       const { gc } = globalThis;
@@ -49,13 +59,17 @@ export function unmapUnusedLater(
     } catch (error) {
       log.debug({ error }, 'unused memory stays mapped');
     }
+    keptBytes = usedBytes();
   }
-  function emptyYoung(): void {
-    if (mayPause()) globalThis.gc?.({ type: 'minor' });
+  function look(): void {
+    const sinceMs = performance.now() - unmappedMs;
+    const mayCollect = mayPause();
+    if (mayCollect) globalThis.gc?.({ type: 'minor' });
+    const hasGathered = mayCollect && usedBytes() - keptBytes > gatheredBytes;
+    if (sinceMs >= everyMs || (sinceMs >= leastMs && hasGathered)) unmap();
   }
   setTimeout(() => {
     unmap();
-    setInterval(unmap, everyMs).unref();
-    setInterval(emptyYoung, youngMs).unref();
+    setInterval(look, lookMs).unref();
   }, firstMs[process]).unref();
 }

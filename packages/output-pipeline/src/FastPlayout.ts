@@ -68,8 +68,13 @@ export class FastPlayout {
     const source = this.#source;
     if (!source) return;
     this.#source = undefined;
-    const packets = this.#path.disengage();
-    for (let index = 0; index < packets; index++) this.#tell(this.#path.packet(index));
+    const rows = this.#path.disengage();
+    let packets = 0;
+    for (let index = 0; index < rows; index++) {
+      const carried = this.#path.packet(index);
+      if (!carried.concealed) packets += 1;
+      this.#tell(carried);
+    }
     this.#player.played.end = this.#path.historyEnd;
     this.#isToRead = this.#path.handedOver;
     this.#vain = this.#isToRead && packets === 0 ? this.#vain + 1 : 0;

@@ -28,7 +28,6 @@ import {
   monotonicUs,
   type Negotiated,
   PcmPlayback,
-  type Playout,
   Resampler,
   soundCardFolders,
 } from '@kvm-audio/native-alsa/alsa';
@@ -141,7 +140,11 @@ export class OutputPipeline implements Pipeline {
       },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
-        onWake: () => this.#stream.hold(() => this.#player?.onLowWater(monotonicUs())),
+        onWake: () => {
+          this.#stream.hold(() => undefined);
+          if (this.#fast?.isLent) return; // the card's thread sees to it
+          this.#stream.hold(() => this.#player?.onLowWater(monotonicUs()));
+        },
         onClosing: (device) => this.#onClosing(device),
       },
       {
@@ -206,22 +209,21 @@ export class OutputPipeline implements Pipeline {
     this.#arrivals.note(packet, nowUs);
     if (!this.#player) this.#counters.drops.no_device += 1;
     this.#player?.onPacket(packet, nowUs);
-    this.#watchRate(this.#device.device?.lastPlayout);
+    const seen = this.#device.device?.lastPlayout;
+    if (seen) this.#watchRate(seen, seen.streaming);
     this.#fast?.noteRead();
     this.#stream.release();
   }
 
-  #onCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
+  readonly #onCarried = (packet: ReceivedPacket, carried: CarriedPacket): void => {
     this.#arrivals.note(packet, carried.arrivalUs);
     carried.captureTimeUs = packet.captureTimeUs;
     this.#player?.noteCarried(packet, carried);
-    const { seenUs: timeUs, playedFrames: positionFrames } = carried;
-    this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: false });
-  }
+    this.#watchRate(carried, true);
+  };
 
-  #watchRate(seen?: Playout): void {
-    if (!seen) return;
-    const { seenUs: timeUs, playedFrames: positionFrames, streaming } = seen;
+  #watchRate(seen: Pick<CarriedPacket, 'seenUs' | 'playedFrames'>, streaming: boolean): void {
+    const { seenUs: timeUs, playedFrames: positionFrames } = seen;
     this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
   }
 
@@ -264,9 +266,7 @@ export class OutputPipeline implements Pipeline {
         clock: monotonicUs,
       },
     );
-    this.#fast = new FastPlayout(device, this.#player, (packet, carried) =>
-      this.#onCarried(packet, carried),
-    );
+    this.#fast = new FastPlayout(device, this.#player, this.#onCarried);
   }
 
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
@@ -320,8 +320,7 @@ export class OutputPipeline implements Pipeline {
   #state(nowUs: number): StreamState {
     if (!this.#device.device) return this.#device.lostReason === null ? 'starting' : 'no-device';
     if (!this.#arrivals.isStreaming(nowUs) || !this.#source) return 'idle';
-    const standsStill = (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax;
-    return standsStill ? 'host-idle' : 'running';
+    return (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax ? 'host-idle' : 'running';
   }
 
   get mayPause(): boolean {
