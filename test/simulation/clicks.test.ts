@@ -79,6 +79,91 @@ describe('no click is heard', () => {
   });
 });
 
+describe('music whose packets are missing now and then', () => {
+  const rate = 48_000;
+  const seconds = 20;
+  const peak = 8_191;
+  /** Up and down between 300 and 1,300 Hz: wherever it is cut, it does not go on. */
+  const chirp = new Int16Array(seconds * rate * 2);
+  let phase = 0;
+  for (let frame = 0; frame < seconds * rate; frame++) {
+    phase += (2 * Math.PI * (800 - 500 * Math.cos((Math.PI * frame) / rate))) / rate;
+    chirp.fill(Math.round(peak * Math.sin(phase)), 2 * frame, 2 * frame + 2);
+  }
+  const settings: EncoderSettings = {
+    bitrate: 128_000,
+    complexity: 5,
+    vbr: true,
+    constrainedVbr: true,
+    dtx: false,
+    fec: false,
+    expectedLossPercent: 0,
+    signal: 'music',
+    bandwidthMax: 'full',
+    forcedChannels: 0,
+  };
+
+  /** @param delayMs of each packet, which comes behind the one before it; undefined: it is lost. */
+  function* packets(
+    frameMs: number,
+    delayMs: (seq: number) => number | undefined,
+  ): Generator<Arrival> {
+    const frames = frameMs * 48;
+    const encoder = new NativeBackend(loadOpusAddon()).createEncoder('audio', 2, settings);
+    let lastUs = 0;
+    for (let seq = 0; (seq + 1) * frames <= seconds * rate; seq++) {
+      const mediaTime = seq * frames;
+      const bytes = Buffer.alloc(1_500);
+      const payload = bytes.subarray(
+        0,
+        encoder.encode(chirp.subarray(2 * mediaTime), frames, bytes),
+      );
+      const delay = delayMs(seq);
+      if (delay === undefined) continue;
+      lastUs = Math.max(lastUs, 1_000 * ((seq + 1) * frameMs + delay));
+      const captureTimeUs = 1_000 * seq * frameMs;
+      yield { atUs: lastUs, packet: { seq, mediaTime, captureTimeUs, flags: 0, payload } };
+    }
+    encoder.close();
+  }
+
+  /** How sharply it bends at most, and how loud it is at most, in the settled stream. */
+  function shape(frameMs: number, delayMs: (seq: number) => number | undefined) {
+    const listener = new Recorder();
+    const decoder = new NativeBackend(loadOpusAddon()).createDecoder(2);
+    const arrivals = packets(frameMs, delayMs);
+    const { counters } = new PlayoutSimulation({ arrivals, seconds, decoder, listener }).run();
+    decoder.close();
+    const heard = listener.samples.slice(rate);
+    let bend = 0;
+    for (let i = 2; i < heard.length; i++) {
+      bend = Math.max(bend, Math.abs(heard[i]! - 2 * heard[i - 1]! + heard[i - 2]!));
+    }
+    return { bend, loudest: heard.reduce((most, x) => Math.max(most, Math.abs(x)), 0), counters };
+  }
+
+  const now = (seq: number): boolean => seq % 20 === 7;
+  const fates: [string, (seq: number) => number | undefined][] = [
+    ['lost', (seq) => (now(seq) ? undefined : 0)],
+    ['lost, two at a time', (seq) => (now(seq) || now(seq - 1) ? undefined : 0)],
+    ['late', (seq) => (now(seq) ? 8 + (seq % 37) : 0)],
+    ['very late', (seq) => (now(seq) ? 40 + (seq % 37) : 0)],
+  ];
+  /** Of what is sent it is 240; of steps from one place of it to another, up to 4 × the peak. */
+  const bendMax = 1_500;
+
+  test.each([10, 20].flatMap((ms) => fates.map((fate) => [ms, ...fate] as const)))(
+    '(%i ms, %s) has no step in it',
+    (frameMs, fate, delayMs) => {
+      const { bend, loudest, counters } = shape(frameMs, delayMs);
+      expect(counters.concealedFrames).toBeGreaterThan(seconds * 1_000);
+      expect(bend).toBeLessThan(bendMax);
+      // What libopus makes of a packet whose predecessor it never had can be louder.
+      if (fate.includes('late')) expect(loudest).toBeLessThan(1.15 * peak);
+    },
+  );
+});
+
 describe('speech with pauses that are not sent', () => {
   const frames = 960;
   const speech = speechSignal(frames * 50, 2);

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { type DropPlace, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
-import { isDtx } from './codec/opusPacket.js';
+import { hasRedundancy, isDtx } from './codec/opusPacket.js';
 import type { FramePool } from './FramePool.js';
 import type { PacketSlot } from './PacketSlot.js';
 
@@ -40,7 +40,8 @@ export const jitterBufferLimits: JitterBufferLimits = {
 export type PlayoutStep = {
   /**
    * decode: `packet`, `frames` long, without its first `trimFrames`; the caller releases it.
-   * fec: `frames` from the redundancy inside `packet`, which stays here; trimmed in the same way.
+   * fec: `frames` before `packet`, which stays here, from its redundancy where it has any; trimmed
+   * in the same way.
    * conceal: `frames` of packet loss concealment, a multiple of 2.5 ms as Opus wants it.
    * wait: nothing to do before the next packet or the next low-water mark.
    * rest: the same, and nothing is missing: the source pauses.
@@ -158,6 +159,20 @@ export class JitterBuffer {
     assert(this.#playTime !== undefined, 'a timeline');
     this.#playTime += frames;
     this.#concealedRun += frames;
+  }
+
+  /**
+   * A packet that `insert` found late has been decoded all the same, and not heard.
+   *
+   * @returns false, and does nothing, where it was not next in order: that would be of no use.
+   */
+  passLate({ seq, mediaTime }: ReceivedPacket): boolean {
+    if (this.#playTime === undefined || this.#restart) return false;
+    if (seq !== (this.#lastSeq + 1) >>> 0) return false;
+    const concealed = this.#concealedRun;
+    this.#noteTaken(seq, mediaTime);
+    this.#concealedRun = concealed;
+    return true;
   }
 
   /**
@@ -335,14 +350,16 @@ export class JitterBuffer {
   }
 
   #fillGap(head: PacketSlot, gap: number): PlayoutStep {
-    if (gap <= head.frames && !this.#pauses) {
+    const tells = !this.#pauses && hasRedundancy(head.payload);
+    // Without, a part of a packet's time would be cut from what is made up for the whole.
+    if (!this.#pauses && (gap === head.frames || (tells && gap < head.frames))) {
       const step = this.#say('fec', head.frames);
       step.packet = head;
       step.trimFrames = head.frames - gap;
       this.#playTime = head.mediaTime;
       return step;
     }
-    const made = this.#pauses ? gap : gap - head.frames;
+    const made = gap > head.frames && !this.#pauses ? gap - head.frames : gap;
     const missing = Math.ceil(made / opusQuantumFrames) * opusQuantumFrames;
     return this.#conceal(Math.min(missing, concealStepFrames));
   }

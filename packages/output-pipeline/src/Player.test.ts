@@ -185,9 +185,15 @@ class Bench {
   /** Distinct delays of the real samples that were heard in [fromMs, toMs), in samples. */
   delays(fromMs: number, toMs: number): number[] {
     const found = new Set<number>();
-    this.card.heard.subarray(fromMs * ms, toMs * ms).forEach((sample, i) => {
+    const heard = this.card.heard.subarray(fromMs * ms, toMs * ms);
+    const goesOn = (i: number): boolean => (heard[i]! + 1) % clockSize === heard[i + 1];
+    let run = 0;
+    heard.forEach((sample, i) => {
+      run = sample >= 0 && goesOn(i) ? run + 1 : 0;
+      // Where one sound fades into another there is neither.
+      if (run < 8) return;
       const delay = fromMs * ms + i - sample;
-      if (sample >= 0) found.add(((delay % clockSize) + clockSize) % clockSize);
+      found.add(((delay % clockSize) + clockSize) % clockSize);
     });
     return [...found];
   }

@@ -1,10 +1,4 @@
-import {
-  framesAt,
-  type JitterBuffer,
-  type OpusDecoder,
-  type PacketSlot,
-  type PlayoutStep,
-} from '@kvm-audio/audio';
+import { framesAt, type JitterBuffer, type PacketSlot, type PlayoutStep } from '@kvm-audio/audio';
 import type { CarriedPacket, PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { CardView, standstillUs } from './CardView.js';
@@ -12,6 +6,7 @@ import { MarginKeeper } from './MarginKeeper.js';
 import { backlogFrames, scarceFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
+import { PlayoutDecoder } from './PlayoutDecoder.js';
 import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
 import { changeFramesMin, fadeFrames, type PlayedLine } from './Splicer.js';
@@ -32,7 +27,7 @@ const lateFramesMax = mediaRate;
  */
 export class Player {
   readonly #sink: PcmSink;
-  readonly #decoder: OpusDecoder;
+  readonly #decoder: PlayoutDecoder;
   readonly #jitter: JitterBuffer;
   readonly #latency: PlayoutLatency;
   readonly #options: PlayerOptions;
@@ -48,7 +43,7 @@ export class Player {
   constructor(parts: PlayerParts, options: PlayerOptions) {
     const { sink, decoder, resampler, jitter, latency, counters } = parts;
     this.#sink = sink;
-    this.#decoder = decoder;
+    this.#decoder = new PlayoutDecoder(decoder);
     this.#jitter = jitter;
     this.#latency = latency;
     this.#counters = counters;
@@ -90,6 +85,9 @@ export class Player {
     this.#watchMargin(packet, frames, nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
+    if (dropped === 'late_packet' && this.#jitter.passLate(packet)) {
+      this.#decodeUnheard(packet, frames);
+    }
     this.#pump(nowUs);
   }
 
@@ -239,7 +237,8 @@ export class Player {
     // What is to be cut out is cut from pieces that are decoded.
     const most = goalFrames + aheadFrames + Math.max(0, -this.#changeFrames);
     while (card.fillFrames <= most && this.#writer.acquire()) {
-      const urgent = card.streaming && card.fillFrames <= lowWaterFrames;
+      // Less than a frame over it is a rounding: the card tells of it once.
+      const urgent = card.streaming && card.fillFrames < lowWaterFrames + 1;
       if (!this.#playStep(this.#jitter.next(urgent), nowUs)) return;
     }
   }
@@ -254,7 +253,7 @@ export class Player {
   #playStep(step: PlayoutStep, nowUs: number): boolean {
     if (step.action === 'rest') this.#card.endOfStream();
     if (step.action === 'wait' || step.action === 'rest') return false;
-    const joins = step.action === 'decode' && step.restart && this.#card.streaming;
+    const breaks = this.#card.streaming && (step.restart || step.trimFrames > 0);
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
     const slot = this.#writer.acquire();
     if (!slot) {
@@ -265,34 +264,38 @@ export class Player {
     }
     slot.offsetFrames = step.trimFrames;
     slot.frames = step.frames - step.trimFrames;
-    if (step.action === 'decode') this.#decode(step, slot, joins, nowUs);
+    if (breaks) this.#writer.breakOff();
+    if (step.action === 'decode') this.#decode(step, slot, nowUs);
     else this.#conceal(step, slot, nowUs);
     return true;
   }
 
-  #decode(step: PlayoutStep, slot: PcmSlot, joins: boolean, nowUs: number): void {
+  #decode(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
     const packet = step.packet as PacketSlot;
     const startUs = this.#options.clock();
     // A new encoder's first packets, on the state of the last one's, can reach full scale.
     if (packet.flags & packetFlags.discontinuity) this.#decoder.reset();
-    try {
-      this.#decoder.decode(packet.payload, slot.pcm);
-    } catch {
+    if (!this.#decoder.decode(packet.payload, step.frames, slot.pcm)) {
       this.#counters.drops.decode_error += 1;
-      this.#decoder.conceal(step.frames, slot.pcm);
       this.#counters.concealedFrames += step.frames;
     }
     this.#measure(packet, step.trimFrames, startUs, this.#options.clock());
     packet.release();
-    if (joins) this.#writer.join(slot);
     if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
     else this.#commit(slot, nowUs);
   }
 
+  /** With it the decoder is where the next packet needs it; without, that one sounds wrong. */
+  #decodeUnheard({ bytes, payloadStart, payloadEnd }: ReceivedPacket, frames: number): void {
+    const slot = this.#writer.acquire();
+    if (!slot) return;
+    this.#decoder.decode(bytes.subarray(payloadStart, payloadEnd), frames, slot.pcm);
+    if (this.#card.streaming) this.#writer.breakOff();
+  }
+
   #conceal(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
-    if (step.action !== 'fec' || !step.packet || !this.#decodeFec(step.packet, step, slot)) {
-      this.#decoder.conceal(step.frames, slot.pcm);
-    }
+    if (!step.packet) this.#decoder.conceal(step.frames, slot.pcm);
+    else this.#decoder.decodeFec(step.packet.payload, step.frames, slot.pcm);
     if (!step.comfort) this.#counters.concealedFrames += slot.frames;
     this.#commit(slot, nowUs);
   }
@@ -311,16 +314,6 @@ export class Player {
     const left = this.#changeFrames - addedFrames;
     const enough = Math.abs(left) < changeFramesMin || left > 0 !== this.#changeFrames > 0;
     this.#changeFrames = enough ? 0 : left;
-  }
-
-  /** @returns false where the packet is broken; its own decoding will count that. */
-  #decodeFec(packet: PacketSlot, step: PlayoutStep, slot: PcmSlot): boolean {
-    try {
-      this.#decoder.decodeFec(packet.payload, step.frames, slot.pcm);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */

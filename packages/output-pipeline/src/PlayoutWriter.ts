@@ -20,6 +20,7 @@ export class PlayoutWriter {
   /** What a splice makes, which may be longer than a piece. */
   readonly #spliced: Int16Array;
   #committedFrames = 0;
+  #isBroken = false;
   readonly #onRingFull: () => void;
 
   /**
@@ -54,9 +55,9 @@ export class PlayoutWriter {
     return this.#matcher.isOn;
   }
 
-  /** What is next goes the way that was gone last: past the resampler, or through it. */
+  /** What is next goes the way that was gone last, past the resampler or through it, and joins. */
   get isSettled(): boolean {
-    return this.#matcher.isSettled;
+    return this.#matcher.isSettled && !this.#isBroken;
   }
 
   /** For who gives out in this object's place. */
@@ -83,6 +84,7 @@ export class PlayoutWriter {
   /** What was played says nothing about what comes. */
   forget(): void {
     this.#splicer.forget();
+    this.#isBroken = false;
     this.#sink.steer?.(0);
     this.#matcher.reset();
   }
@@ -92,9 +94,14 @@ export class PlayoutWriter {
     this.#splicer.fadeOut(pcm, frames);
   }
 
-  /** The piece has nothing to do with what was given out last. */
-  join({ pcm, offsetFrames, frames }: PcmSlot): void {
-    this.#splicer.join(pcm, offsetFrames, frames);
+  /** What comes next has nothing to do with what was given out last: they are cross-faded. */
+  breakOff(): void {
+    this.#isBroken = true;
+  }
+
+  #join({ pcm, offsetFrames, frames }: PcmSlot): void {
+    if (this.#isBroken) this.#splicer.join(pcm, offsetFrames, frames);
+    this.#isBroken = false;
   }
 
   /** Where the next piece is to be made; nothing while the ring is full. */
@@ -106,6 +113,7 @@ export class PlayoutWriter {
   /** @param slot as acquire() gave it. @returns the frames that went into the ring. */
   commit(slot: PcmSlot): number {
     if (slot.frames === 0) return 0;
+    this.#join(slot);
     this.#committedFrames = 0;
     if (slot === this.#piece) this.#match(slot);
     else {
@@ -123,6 +131,7 @@ export class PlayoutWriter {
    */
   splice(slot: PcmSlot, changeFrames: number): { added: number; committed: number } {
     const splicer = this.#splicer;
+    this.#join(slot);
     const added = splicer.select(slot.pcm, slot.offsetFrames, slot.frames, changeFrames);
     const { frames } = splicer;
     splicer.write(this.#spliced);

@@ -1,4 +1,13 @@
-import { isDtx, packetBandwidth, packetChannels, packetFrames } from './opusPacket.js';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
+import { speechSignal } from '../../../../test/helpers/syntheticSignals.js';
+import { NativeBackend } from './NativeBackend.js';
+import {
+  hasRedundancy,
+  isDtx,
+  packetBandwidth,
+  packetChannels,
+  packetFrames,
+} from './opusPacket.js';
 
 const packet = (...bytes: number[]) => Uint8Array.from(bytes);
 
@@ -53,5 +62,57 @@ describe('the first byte of a packet', () => {
         isDtx(length),
       ),
     ).toEqual([false, true, true, false]);
+  });
+});
+
+describe('in-band redundancy', () => {
+  test.each([
+    ['20 ms', [0x48, 0x40], true],
+    ['20 ms, a voice alone', [0x48, 0x80], false],
+    ['60 ms', [0x58, 0x10], true],
+    ['60 ms, the third voice', [0x58, 0x20], false],
+    ['stereo, of the second channel', [0x4c, 0x10], true],
+    ['stereo, the second voice', [0x4c, 0x20], false],
+    ['60 ms stereo, of the second channel', [0x5c, 0x01], true],
+    ['mono, where stereo would have it', [0x48, 0x10], false],
+    ['of two frames of one length', [0x49, 0x40], true],
+    ['of two frames', [0x4a, 3, 0x40], true],
+    ['of two frames, the first long', [0x4a, 252, 1, 0x40], true],
+    ['of two frames, where the length is', [0x4a, 0x40, 0], false],
+    ['of some frames', [0x4b, 2, 0x40], true],
+    ['of some frames with lengths', [0x4b, 0x83, 1, 252, 1, 0x40], true],
+    ['behind the length of a padding', [0x4b, 0x42, 255, 255, 3, 0x40], true],
+    ['behind paddings and lengths', [0x4b, 0xc2, 255, 3, 9, 0x40], true],
+    ['hybrid', [0x78, 0x40], true],
+    ['CELT, which has none', [0xf8, 0xff], false],
+    ['without a frame', [0x48], false],
+    ['without a byte', [], false],
+  ] as const)('is seen: %s', (_, bytes, expected) => {
+    expect(hasRedundancy(packet(...bytes))).toBe(expected);
+  });
+
+  test.each([true, false])('is what an encoder that is told to (%s) sends', (fec) => {
+    const encoder = new NativeBackend(loadOpusAddon()).createEncoder('voip', 1, {
+      bitrate: 24_000,
+      complexity: 5,
+      vbr: true,
+      constrainedVbr: true,
+      dtx: false,
+      fec,
+      expectedLossPercent: 20,
+      signal: 'voice',
+      bandwidthMax: 'wide',
+      forcedChannels: 0,
+    });
+    const speech = speechSignal(50 * 960, 1);
+    const out = Buffer.alloc(1_000);
+    const counts = Array.from({ length: 50 }, (__, i) => {
+      const bytes = encoder.encode(speech.subarray(i * 960), 960, out);
+      return hasRedundancy(out.subarray(0, bytes)) ? 1 : 0;
+    });
+    encoder.close();
+    const told = counts.reduce((sum: number, count) => sum + count, 0);
+    if (fec) expect(told).toBeGreaterThan(25);
+    else expect(told).toBe(0);
   });
 });

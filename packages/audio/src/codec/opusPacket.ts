@@ -22,6 +22,9 @@ const configurations: readonly { ms: number; bandwidth: Bandwidth }[] = [
   ...celtMs.map((ms) => ({ ms, bandwidth: 'full' as const })),
 ];
 
+/** From this one on the configurations are CELT's alone. */
+const celtConfigsFrom = 16;
+
 /**
  * How many PCM frames the packet decodes to, from its first two bytes alone; undefined where no
  * valid packet begins so. (Whether the rest is whole, only decoding tells.) RFC 6716 §3.1, §3.2.
@@ -60,6 +63,41 @@ export function packetBandwidth(packet: Uint8Array): Bandwidth | undefined {
 /** A packet that only says "nothing to say": libopus' DTX sends one or two bytes. */
 export function isDtx(packetBytes: number): boolean {
   return packetBytes === 1 || packetBytes === 2;
+}
+
+/**
+ * Whether the packet tells the audio of the one before it once more (in-band FEC): a SILK frame
+ * begins with, for each channel, a voice flag per 20 ms and the flag that is asked for (RFC 6716
+ * §4.2.3).
+ */
+export function hasRedundancy(packet: Uint8Array): boolean {
+  const toc = packet[0] ?? 0;
+  const config = toc >> 3;
+  const first = packet[firstFrameAt(packet)];
+  if (config >= celtConfigsFrom || first === undefined) return false;
+  const flags = Math.max(1, configurations[config]!.ms / 20) + 1;
+  const ofMid = first & (0x80 >> (flags - 1));
+  const ofSide = toc & 0b100 ? first & (0x80 >> (2 * flags - 1)) : 0;
+  return (ofMid | ofSide) !== 0;
+}
+
+/** Behind the TOC and what else precedes the frames (RFC 6716 §3.2). */
+function firstFrameAt(packet: Uint8Array): number {
+  const code = (packet[0] ?? 0) & 0b11;
+  if (code < 2) return 1;
+  if (code === 2) return 1 + lengthBytes(packet[1]);
+  const second = packet[1] ?? 0;
+  let at = 2;
+  // The padding's length goes on behind each 255.
+  if (second & 0x40) while (packet[at++] === 255);
+  if (second & 0x80)
+    for (let left = (second & 0x3f) - 1; left > 0; left--) at += lengthBytes(packet[at]);
+  return at;
+}
+
+/** Of the length of a frame (§3.2.1). */
+function lengthBytes(first = 0): number {
+  return first < 252 ? 1 : 2;
 }
 
 /** The number of Opus frames in the packet (§3.2.2 to §3.2.5), undefined if it cannot be. */
