@@ -32,12 +32,12 @@ async function main(argv: string[]): Promise<void> {
   process.on('unhandledRejection', die);
   const args = await yargs(argv)
     .scriptName('kvm-audiod')
-    .usage('$0 [--config FILE.toml]\n\nOwns the sound cards and serves clients on Unix sockets.')
+    .usage('$0 [--config FILE.toml]\n\nOwns the sound cards, serves clients.')
     .option('config', { type: 'string', requiresArg: true, describe: 'configuration, TOML' })
     .option('until-stdin-ends', {
       type: 'boolean',
       default: false,
-      describe: 'stop when standard input ends, as it does when whoever holds it dies',
+      describe: 'stop when standard input ends',
     })
     .strict()
     .version(version)
