@@ -13,6 +13,7 @@ import {
   cpuPercent,
   cpuTimes,
   type Memory,
+  MemoryWatch,
   memory,
   togetherMb,
 } from './processUsage.js';
@@ -54,8 +55,8 @@ export type Leg = {
   /** Per process, in percent of one core. */
   cpuPercent: Record<string, number>;
   memory: Record<string, Memory>;
-  /** The same at the beginning. */
-  memoryBefore: Record<string, Memory>;
+  /** Private dirty memory, now and then from the beginning on, in MB. */
+  dirtyMb: Readonly<Record<string, readonly number[]>>;
   /** Of all but the bridging client, as if nobody else ran: see togetherMb. */
   togetherMb: number;
 };
@@ -77,6 +78,7 @@ export async function measureLeg(
   const warmUp = seconds < longSeconds ? subject.settleSeconds : subject.warmUpSeconds;
   const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
   let player: TestProcess | undefined;
+  let watch: MemoryWatch | undefined;
   try {
     player = playTrack(subject, warmUp + seconds + spareSeconds);
     await pause(warmUp * 1000);
@@ -84,8 +86,10 @@ export async function measureLeg(
     const asked = await ask(subject);
     const toldUs = subject.dryUs().at(-1) ?? 0;
     const before = snapshot(subject, asked);
+    watch = new MemoryWatch(subject.pids);
     await pause(seconds * 1000);
     const used = snapshot(subject, asked);
+    watch.stop();
     const after = { ...used, ...(await ask(subject)) };
     const own = await subject.latency();
     const driftPpm = await subject.driftPpm();
@@ -127,10 +131,11 @@ export async function measureLeg(
       counted: difference(after.counters, before.counters),
       cpuPercent: cpuPercent(before.cpu, after.cpu),
       memory: after.memory,
-      memoryBefore: before.memory,
+      dirtyMb: watch.dirtyMb,
       togetherMb: togetherMb(ownProcesses.map(([, pid]) => pid)),
     };
   } finally {
+    watch?.stop();
     if (player?.running) await player.stop('SIGKILL');
     await recording.abandon();
   }

@@ -41,6 +41,34 @@ export function memory(pid: number): Memory {
   return { pssMb: megabytes('Pss'), privateDirtyMb: megabytes('Private_Dirty') };
 }
 
+/** It goes up and down with the collections of a heap: one look says little. */
+const watchMs = 20_000;
+
+/** Looks at the private dirty memory of each process now and then, until stop(). */
+export class MemoryWatch {
+  /** In MB, in the order of time. */
+  readonly dirtyMb: Readonly<Record<string, number[]>>;
+  readonly #pids: Readonly<Record<string, number>>;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(pids: Readonly<Record<string, number>>) {
+    this.#pids = pids;
+    this.dirtyMb = Object.fromEntries(Object.keys(pids).map((name) => [name, []]));
+    this.#look();
+    this.#timer = setInterval(() => this.#look(), watchMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    for (const [name, pid] of Object.entries(this.#pids)) {
+      this.dirtyMb[name]?.push(memory(pid).privateDirtyMb);
+    }
+  }
+}
+
 const pageBytes = 4_096;
 /** Of an entry of /proc/PID/pagemap (man 5 proc_pid_pagemap), its highest byte. */
 const present = 0x80;
