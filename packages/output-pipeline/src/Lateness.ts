@@ -18,14 +18,18 @@ export class Lateness {
   /** Bit n: the packet n behind the newest has come. */
   #seen = 0;
   #lastUs = 0;
-  #lastLateUs = 0;
-  /** The packet came with the one before it, which was later: they were held up together. */
+  /** Of the packets that were held up together, the latest. */
+  #heldUpUs = 0;
+  /**
+   * The packet was due before the one in front of it came, and is no later than those that were
+   * held up with it, however they catch up.
+   */
   follows = false;
 
   /** Who is punctual is to be found anew. */
   rebase(): void {
     this.#earliestUs.fill(Number.POSITIVE_INFINITY);
-    this.#lastLateUs = 0;
+    this.#heldUpUs = 0;
   }
 
   /** Another source. */
@@ -35,14 +39,14 @@ export class Lateness {
   }
 
   /** @returns how late it is, in microseconds; undefined for a copy. */
-  observe({ seq, mediaTime }: ReceivedPacket, frames: number, nowUs: number): number | undefined {
+  observe({ seq, mediaTime }: ReceivedPacket, nowUs: number): number | undefined {
     if (!this.#isNew(seq)) return undefined;
     const transitUs = nowUs - mediaTime * usPerFrame;
     const lateUs = transitUs - this.#earliest(transitUs, nowUs);
-    const together = nowUs - this.#lastUs < (frames * usPerFrame) / 2;
-    this.follows = together && lateUs <= this.#lastLateUs;
+    const isHeldUp = nowUs - lateUs < this.#lastUs;
+    this.follows = isHeldUp && lateUs <= this.#heldUpUs;
+    this.#heldUpUs = isHeldUp ? Math.max(lateUs, this.#heldUpUs) : lateUs;
     this.#lastUs = nowUs;
-    this.#lastLateUs = lateUs;
     return lateUs;
   }
 

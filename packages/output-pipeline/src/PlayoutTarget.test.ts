@@ -114,6 +114,28 @@ describe('the playout target', () => {
     expect(bench.seconds(5).goalMs).toBeLessThan(20);
   });
 
+  // As they came from a client that was stopped for 200 ms, on a busy machine.
+  test.each([
+    [198.4, 179.1, 162.1, 143, 123.5, 104.1, 84.5, 65.3, 45.7, 40.8, 21.1, 4.7],
+    [187.4, 168, 152.1, 132.4, 112.6, 100.5, 80.9, 80.4, 60.8, 61.2, 41.8, 22.1, 20.7],
+  ])('learns nothing from a backlog that comes bit by bit after a stall', (...backlog) => {
+    const bench = new Bench({}, true).seconds(30);
+    const calm = bench.goalMs;
+    for (let i = 0; i < 5; i++) {
+      for (const late of backlog) bench.packet(late);
+      expect(bench.seconds(3).goalMs).toBe(calm);
+    }
+  });
+
+  test('takes the next packet as one of its own, where it was due behind the last', () => {
+    const bench = new Bench({}, true).seconds(30);
+    for (let i = 0; i < 5; i++) {
+      for (const late of [14, 0, 14]) bench.packet(late);
+      bench.seconds(1);
+    }
+    expect(bench.goalMs).toBeGreaterThanOrEqual(14 + 1 + 3.5);
+  });
+
   test('does not chase what it may not cover', () => {
     const bench = new Bench({ mostMs: 60 }).seconds(30);
     for (let i = 0; i < 20; i++) bench.seconds(1, (index) => (index === 10 ? 200 : 0));

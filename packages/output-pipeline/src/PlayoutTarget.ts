@@ -156,7 +156,7 @@ export class PlayoutTarget {
     if (frames !== this.#frameMs * framesPerMs) this.#changeFrame(frames);
     this.#sinceUs ??= this.#begin(packet, nowUs);
     if (packet.flags & packetFlags.discontinuity) this.rebase();
-    const lateUs = this.#lateness.observe(packet, frames, nowUs);
+    const lateUs = this.#lateness.observe(packet, nowUs);
     if (lateUs === undefined) return undefined;
     const lateMs = lateUs / 1000;
     const coverable = lateMs <= this.goalMsMax - this.#lowWaterMs() - spareMs;
