@@ -43,6 +43,21 @@ describe('twenty simulated minutes', () => {
     expect(most).toBeLessThan(16);
   });
 
+  test.each([300, -300, 20, -20])('that parts by %i ppm keeps its fill within 1.2 ms', (ppm) => {
+    const offMs: number[] = [];
+    const simulation = new PlayoutSimulation({
+      arrivals: trace({ seconds: 300, frameMs: 20, local: true, fate: steady }),
+      seconds: 300,
+      cardSkewPpm: ppm,
+      onSecond: ({ index, fillMs, goalMs }) => {
+        if (index >= 60) offMs.push(Math.abs(fillMs - goalMs));
+      },
+    }).run();
+    expect(Math.max(...offMs)).toBeLessThan(1.2);
+    expect(simulation.counters).toMatchObject({ trimmedFrames: 0, insertedFrames: 0 });
+    expect(simulation.card.underruns).toBe(0);
+  });
+
   test('is the same for the same seed', () => {
     const run = (): unknown => {
       const random = new Random(7);

@@ -217,6 +217,17 @@ describe('a shift', () => {
     expect(most).toBeLessThan(goalMs + 5.3);
   });
 
+  test.each([-1, 1])('counts from where the margin is, not from where it is held: %d', (sign) => {
+    const clocks = new Clocks();
+    clocks.run(3, () => 0);
+    clocks.marginMs += 0.9 * sign;
+    clocks.run(3, () => 0);
+    expect(clocks.corrections).toBe(0);
+    clocks.controller.shift(-1.5 * sign * ms);
+    clocks.run(60, () => 0);
+    expect(Math.abs(clocks.marginMs - (goalMs - 0.6 * sign))).toBeLessThan(0.4);
+  });
+
   test('does not wind the integral up, however long it takes', () => {
     const clocks = new Clocks();
     clocks.marginMs = 1_000;

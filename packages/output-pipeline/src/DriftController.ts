@@ -101,9 +101,10 @@ export class DriftController {
     this.#letHold();
   }
 
-  /** From now on the margin is to be so much more, or less where it is negative. */
+  /** From now on the margin is to be so much more than it is, or less where it is negative. */
   shift(frames: number): void {
-    if (this.#heldMs !== undefined) this.#shiftMs += frames / framesPerMs;
+    // How far off it is goes by itself.
+    if (this.#heldMs !== undefined) this.#shiftMs += frames / framesPerMs + this.#offMs;
   }
 
   /** With the first packet from then on the pace may change; 0 = the next one begins an interval. */
@@ -195,8 +196,8 @@ export class DriftController {
     this.#shiftPpm = clamp(-shift.ppmPerMs * this.#shiftMs, shift.ppmMax);
     const wanted = gain.proportional * offMs + this.#integralPpm + this.#shiftPpm;
     this.#correctionPpm = clamp(wanted, correctionPpmMax);
-    const driftPpm = Math.abs(this.#estimate.ppm ?? Number.POSITIVE_INFINITY);
-    const alike = this.#forShift || driftPpm < bypass.driftPpm;
+    const { ppm } = this.#estimate;
+    const alike = ppm === undefined ? this.#forShift : Math.abs(ppm) < bypass.driftPpm;
     const isClose = alike && Math.abs(offMs) < bypass.offMs && !this.isShifting;
     this.#intervals = isClose ? this.#intervals + 1 : Math.max(0, this.#intervals - 1);
     if (this.#intervals < (this.#forShift ? bypassAfterShift : bypass).intervals) return;

@@ -55,6 +55,33 @@ describe('the time until which the pace stays', () => {
   );
 });
 
+describe('what is missing', () => {
+  /** @returns what was put in, and the slowest pace. */
+  const runAt = (marginMs: number): { putIn: number; slowestPpm: number } => {
+    const keeper = new MarginKeeper(goal);
+    let [putIn, slowestPpm] = [0, 0];
+    for (let nowUs = 1_000_000; nowUs < 9_000_000; nowUs += 20_000) {
+      putIn += keeper.observe(marginMs * ms, 0, 0, nowUs);
+      slowestPpm = Math.min(slowestPpm, keeper.correctionPpm);
+    }
+    return { putIn, slowestPpm };
+  };
+
+  test('is left alone within the slack', () => {
+    expect(runAt(9.2)).toEqual({ putIn: 0, slowestPpm: 0 });
+  });
+
+  test('comes by the pace where it is little', () => {
+    const { putIn, slowestPpm } = runAt(8.5);
+    expect(putIn).toBe(0);
+    expect(slowestPpm).toBeLessThan(-1_000);
+  });
+
+  test('is put in where it is more', () => {
+    expect(runAt(7).putIn).toBeGreaterThanOrEqual(3 * ms);
+  });
+});
+
 test('a start lasts for three windows of 200 ms, and each timeline has one', () => {
   const begins: number[] = [];
   let was = false;

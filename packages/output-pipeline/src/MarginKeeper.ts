@@ -1,9 +1,12 @@
 import { mediaRate } from '@kvm-audio/protocol';
 import { DriftController, intervalUs } from './DriftController.js';
-import { type MarginGoal, MarginWatch } from './MarginWatch.js';
+import { type MarginGoal, MarginWatch, missingFramesMin } from './MarginWatch.js';
 
 const framesPerMs = mediaRate / 1000;
-/** Too much delay goes by the pace, within some five seconds; more than this is cut out. */
+/**
+ * Too much delay goes by the pace, within some five seconds, and what is missing comes so where it
+ * is little; more than this is cut out.
+ */
 const shiftFramesMax = 20 * framesPerMs;
 /** A packet that is told later than this is not live: see DriftController. */
 const liveUs = 100_000;
@@ -96,9 +99,9 @@ export class MarginKeeper {
 
   #changeFor(marginFrames: number, lateFrames: number, nowUs: number): number {
     const change = this.#watch.observe(marginFrames, lateFrames, nowUs);
-    if (change >= 0 || change < -shiftFramesMax) return change;
+    if (change >= missingFramesMin || change < -shiftFramesMax) return change;
     if (!this.#drift.isHolding) return change < -cutFramesMin ? change : 0;
-    if (!this.#drift.isShifting) this.#drift.shift(change);
+    if (change !== 0 && !this.#drift.isShifting) this.#drift.shift(change);
     return 0;
   }
 }

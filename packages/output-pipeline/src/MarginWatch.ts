@@ -6,7 +6,7 @@ export interface MarginGoal {
   readonly goalFrames: number;
   /** The same for the latest packet, where the goal covers its lateness. */
   readonly leastFrames: number;
-  /** More than this over it, for a whole window, is too much. */
+  /** More than this over it, for a whole window, is too much, and under it too little. */
   readonly slackFrames: number;
   /** At or under this much unplayed audio a missing packet is concealed, in frames. */
   readonly lowWaterFrames: number;
@@ -17,8 +17,8 @@ export interface MarginGoal {
 const framesPerMs = mediaRate / 1000;
 /** With so much above the low water a packet is just in time, and the next one may not be. */
 export const scarceFrames = framesPerMs;
-/** So much under the goal is followed: less is not worth a seam. */
-const missingFramesMin = 2.5 * framesPerMs;
+/** So much under the goal is worth a seam. */
+export const missingFramesMin = 2.5 * framesPerMs;
 /** The same at a start, when a cut is not heard. */
 const startSlackFrames = 2 * framesPerMs;
 /** So much too much is a backlog, and goes at once. */
@@ -174,7 +174,7 @@ export class MarginWatch {
     );
     if (excess > slackFrames) return -excess;
     const missing = goalFrames - this.#mostPunctualFrames;
-    return missing > missingFramesMin ? missing : 0;
+    return missing > Math.min(slackFrames, missingFramesMin) ? missing : 0;
   }
 
   /** What was seen before a change says nothing about the time after it. */
