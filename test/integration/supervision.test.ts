@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { directions } from '@kvm-audio/client';
+import { type DaemonStatus, directions } from '@kvm-audio/client';
+import { limits } from '@kvm-audio/protocol';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 import { waitFor } from '../helpers/waitFor.js';
 
@@ -72,6 +73,24 @@ describe('the supervisor', () => {
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
     expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 3500 ms');
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');
+    await daemon.stop();
+  });
+
+  it('lets a pipeline start as slowly as the machine is', async () => {
+    const { pid } = (await daemon.status()).output;
+    process.kill(pid as number, 'SIGKILL');
+    const isNew = ({ output }: DaemonStatus): boolean =>
+      output.state === 'starting' && output.pid !== pid;
+    const seen = await daemon.waitForStatus('new process', isNew);
+    const starting = seen.output.pid as number;
+    process.kill(starting, 'SIGSTOP');
+    const stopped = await daemon.status();
+    expect(stopped.output).toMatchObject({ state: 'starting', pid: starting });
+    const untilMs = stopped.uptimeMs + limits.helloDeadlineMs + 1_000;
+    await daemon.waitForStatus('longer than a client may take', (now) => now.uptimeMs > untilMs);
+    process.kill(starting, 'SIGCONT');
+    const status = await daemon.waitForStatus('end', ({ output }) => output.state !== 'starting');
+    expect(status.output).toMatchObject({ state: 'running', pid: starting, restarts: 1 });
     await daemon.stop();
   });
 

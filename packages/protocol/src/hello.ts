@@ -94,11 +94,13 @@ export function readHello(params: unknown, accepted: readonly Role[]): Hello {
  * typed error and a close.
  *
  * @param onGone the connection closed before a hello was accepted.
+ * @param deadlineMs from `bind` until the hello.
  */
 export function awaitHello(
   accepted: readonly Role[],
   onHello: OnHello,
   onGone: () => void,
+  deadlineMs: number = limits.helloDeadlineMs,
 ): { handlers: ConnectionHandlers; bind(connection: Connection): void } {
   let connection: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -136,10 +138,10 @@ export function awaitHello(
     bind(bound) {
       connection = bound;
       const expire = (): void => {
-        const text = `no hello within ${limits.helloDeadlineMs} ms`;
+        const text = `no hello within ${deadlineMs} ms`;
         if (isAwaited) refuse(new ProtocolError('DEADLINE_EXCEEDED', text));
       };
-      timer = setDeadline(expire, limits.helloDeadlineMs);
+      timer = setDeadline(expire, deadlineMs);
     },
   };
 }

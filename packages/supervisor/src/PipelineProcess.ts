@@ -30,8 +30,8 @@ import { RestartPolicy } from './RestartPolicy.js';
 
 /** Times that bound a child's life. */
 const deadlines = {
-  /** From spawn to `ready`. */
-  readyMs: 10_000,
+  /** From spawn to `ready`: a small core that others keep busy starts Node in some seconds. */
+  readyMs: 30_000,
   /** Without a heartbeat for so long the child hangs: three were missed. */
   heartbeatMs: 3_500,
   /** The device's thread has not come back from the kernel for so long: only its process' end helps. */
@@ -253,6 +253,7 @@ export class PipelineProcess {
       ['pipeline'],
       () => ({ reply: this.#options.welcome(), handlers: this.#handlers() }),
       () => undefined,
+      deadlines.readyMs,
     );
     const channel = new Connection(new SocketStream(fd), gate.handlers);
     gate.bind(channel);
