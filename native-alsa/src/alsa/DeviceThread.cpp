@@ -13,7 +13,10 @@ namespace {
 constexpr std::size_t kStackBytes = 1024 * 1024;
 
 void stream(StreamCore& core) {
-  if (core.options.direction == Direction::kCapture) {
+  const bool captures = core.options.direction == Direction::kCapture;
+  // By itself: whoever started it may be late, and it is known by this.
+  pthread_setname_np(pthread_self(), captures ? "alsa-capture" : "alsa-playback");
+  if (captures) {
     CaptureLoop(core).run();
   } else {
     PlaybackLoop(core).run();
@@ -46,8 +49,6 @@ int DeviceThread::start(const std::shared_ptr<StreamCore>& core) {
   if (error != 0) return error;
   argument.release();
   running_ = true;
-  pthread_setname_np(thread_, core->options.direction == Direction::kCapture ? "alsa-capture"
-                                                                             : "alsa-playback");
   return 0;
 }
 
