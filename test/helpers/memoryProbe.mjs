@@ -13,7 +13,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 const youngMb = 64;
 const direction = /(input|output)-pipeline/.exec(process.argv[1] ?? '')?.[1];
 
-if (direction) await watch();
+if (direction) watch();
 else widenChildren();
 
 function widenChildren() {
@@ -30,14 +30,7 @@ function widenChildren() {
   syncBuiltinESMExports();
 }
 
-async function watch() {
-  const { FramePool } = await import('../../packages/audio/dist/index.js');
-  const { acquire } = FramePool.prototype;
-  const pools = new Map();
-  FramePool.prototype.acquire = function acquireWatched() {
-    pools.set(this.name, this);
-    return acquire.call(this);
-  };
+function watch() {
   let collections = 0;
   new PerformanceObserver((list) => {
     collections += list.getEntries().length;
@@ -45,8 +38,7 @@ async function watch() {
   const file = join(process.env.KVM_AUDIO_PROBE_FOLDER, direction);
   process.on('SIGUSR2', () => {
     const { heapUsed, arrayBuffers, external } = process.memoryUsage();
-    const pooled = Object.fromEntries([...pools].map(([name, pool]) => [name, pool.stats()]));
     const look = { heapBytes: heapUsed, arrayBufferBytes: arrayBuffers, externalBytes: external };
-    appendFileSync(file, `${JSON.stringify({ ...look, collections, pools: pooled })}\n`);
+    appendFileSync(file, `${JSON.stringify({ ...look, collections })}\n`);
   });
 }

@@ -12,6 +12,8 @@ const figures = {
   totalMs: 0,
 };
 
+const pool = { slots: 82, inUse: 0, peak: 1, hits: 1, misses: 0 };
+
 /** Of a pipeline that runs at medium, and of which there is nothing else to tell. */
 export function quietReport(changed: Partial<PipelineReport> = {}): PipelineReport {
   return {
@@ -60,6 +62,7 @@ export function quietReport(changed: Partial<PipelineReport> = {}): PipelineRepo
       periodMs: 5,
       complexity: null,
     },
+    pools: { packets: { ...pool }, control: { ...pool } },
     clientFigures: [],
     ...changed,
   };

@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { PoolStats } from '@kvm-audio/audio';
-import { type Direction, directions } from '@kvm-audio/client';
+import { type Direction, directions, type PipelineReport } from '@kvm-audio/client';
 import { pcmFormat, playOn } from '../helpers/PcmRecording.js';
 import { inRepository } from '../helpers/repository.js';
 import { SdkBridge } from '../helpers/SdkBridge.js';
@@ -19,11 +18,10 @@ type Look = {
   arrayBufferBytes: number;
   externalBytes: number;
   collections: number;
-  pools: Record<string, PoolStats>;
   /** Allocations of the card's thread so far. */
   allocations: number;
-  /** Received until then, or a little before: a status is a second old. */
-  frames: number;
+  /** Of then, or a little before: a status is a second old. */
+  stream: PipelineReport;
 };
 
 /** V8 compiles meanwhile. */
@@ -126,7 +124,7 @@ class Watched {
     process.kill(pid!, 'SIGUSR2');
     const line = await waitFor('look at its memory', () => looks()[seen]);
     const allocations = Number(readFileSync(join(this.#folder, String(pid))).readBigUInt64LE(0));
-    return { ...JSON.parse(line), allocations, frames: stream!.framesReceived } as Look;
+    return { ...JSON.parse(line), allocations, stream } as Look;
   }
 }
 
@@ -139,13 +137,14 @@ describe.each(['native', 'wasm'] as const)('with the %s codec', (backend) => {
   afterAll(() => watched.stop());
 
   const frames = (direction: Direction): number =>
-    after[direction].frames - before[direction].frames;
+    after[direction].stream.framesReceived - before[direction].stream.framesReceived;
 
   describe.each(directions)('10,000 frames of the %s', (direction) => {
     test('take their slots from a pool that is never empty', () => {
       expect(frames(direction)).toBeGreaterThanOrEqual(framesWatched);
-      const [then, now] = [before, after].map((look) => look[direction].pools['audio packets']!);
+      const [then, now] = [before, after].map((look) => look[direction].stream.pools.packets);
       expect(now!.misses).toBe(0);
+      expect(now!.inUse).toBeLessThan(now!.slots / 4);
       // The fast path makes all of its packets in one.
       const taken = now!.hits - then!.hits;
       if (backend === 'wasm') expect(taken).toBeGreaterThanOrEqual(framesWatched);

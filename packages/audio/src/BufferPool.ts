@@ -1,5 +1,10 @@
-import { heapMemory, type MessageBuffer, type MessageMemory } from '@kvm-audio/protocol';
-import { FramePool, type PoolStats, Slot } from './FramePool.js';
+import {
+  heapMemory,
+  type MessageBuffer,
+  type MessageMemory,
+  type PoolStats,
+} from '@kvm-audio/protocol';
+import { FramePool, Slot } from './FramePool.js';
 import { PacketSlot, packetSlotBytes } from './PacketSlot.js';
 
 /** Most control messages are a few hundred bytes; larger ones come from the heap. */

@@ -1,15 +1,5 @@
 import { strict as assert } from 'node:assert';
-
-export type PoolStats = {
-  slots: number;
-  inUse: number;
-  /** Most slots in use at one time. */
-  peak: number;
-  /** Requests that were served. */
-  hits: number;
-  /** Requests that found the pool empty. */
-  misses: number;
-};
+import type { PoolStats } from '@kvm-audio/protocol';
 
 /**
  * A piece of pooled memory with a count of holders. Whoever keeps it longer than a call retains

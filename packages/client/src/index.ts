@@ -22,6 +22,7 @@ export type {
   PipelineReport,
   PipelineStatus,
   PipelineTuning,
+  PoolStats,
   ProcessState,
   ProcessUsage,
   QualityEntry,

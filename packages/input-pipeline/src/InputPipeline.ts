@@ -133,8 +133,7 @@ export class InputPipeline implements Pipeline {
       {
         encoding: 1,
         fastPath: 1,
-        // All clients share a packet's slot: their queues hold the newest 200 ms between them.
-        queued: sendQueuePacketsMax + 1,
+        queued: sendQueuePacketsMax + 1, // all clients' queues share the newest 200 ms
       },
       limits.clientsMax,
     );
@@ -394,6 +393,7 @@ export class InputPipeline implements Pipeline {
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
       tuning: this.#tuning(nowUs),
+      pools: this.#pool.stats(),
       clientFigures: this.#figures.list(),
     };
   }

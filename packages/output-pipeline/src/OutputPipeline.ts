@@ -393,6 +393,7 @@ export class OutputPipeline implements Pipeline {
       latency: this.#latency.endToEnd(nowUs / 1000),
       stages: this.#latency.stages(nowUs / 1000),
       tuning: this.#tuning(nowUs),
+      pools: this.#pool.stats(),
       clientFigures: this.#figures.list(),
     };
   }

@@ -71,6 +71,21 @@ export type BufferStats = {
   last_adaptation: number | null;
 };
 
+/** Of a pool of slots, all allocated at the start. */
+export type PoolStats = {
+  slots: number;
+  inUse: number;
+  /** Most slots in use at one time. */
+  peak: number;
+  /** Requests that were served. */
+  hits: number;
+  /**
+   * Requests that found none: an audio packet was dropped then (`pool_empty`), a control message
+   * taken from the heap.
+   */
+  misses: number;
+};
+
 /** What a pipeline tells the supervisor with each heartbeat. Counters count since its start. */
 export type PipelineReport = {
   state: StreamState;
@@ -127,6 +142,8 @@ export type PipelineReport = {
   /** The stages of this direction. */
   stages: StageLatencies;
   tuning: PipelineTuning;
+  /** The pooled memory: of audio packets, and of control messages. */
+  pools: { packets: PoolStats; control: PoolStats };
   /** What clients told of themselves: the newest of each that did. */
   clientFigures: ClientReport[];
 };
