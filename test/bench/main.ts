@@ -2,13 +2,14 @@
 // latency, gaps, CPU, memory, many listeners, recovery. One run prints one report, in Markdown,
 // with each promise and whether it is met. A slow result on a busy machine is a result; the exit
 // code is 1 only where something of ours could not be measured at all.
-//   --parts A,B     latency, cpu, fan-out, recovery, drift (default the first four; with --long
-//                   latency, cpu, recovery, drift)
+//   --parts A,B     latency, drift, cpu, fan-out, recovery (default all but drift; with
+//                   --long all but fan-out)
 //   --levels A,B    rows of the latency part: see settings.ts (default all; with --long those for
 //                   which 10 minutes are promised)
 //   --peers A,B     gstreamer, ffmpeg, alsaloop: beside ours at medium and ultra (default those
 //                   that are installed; none with --long)
-//   --long          each leg lasts --seconds, by default 600
+//   --long          each leg lasts --seconds, by default 600; those of latency and drift are
+//                   measured at the same time
 //   --seconds N     length of the longest run at medium (default 60)
 //   --trial         everything as short as can be: to see that it works
 //   --json FILE     everything that was measured
@@ -17,14 +18,13 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureFanOut } from './fanOut.js';
 import { formatLatencyPlot } from './latencyPlot.js';
+import { driftLegs, type ListenedLeg, latencyLegs, listen } from './listenedLegs.js';
 import { type CpuPlan, measureCpu } from './measureCpu.js';
-import { type Leg, measureLeg } from './measureLeg.js';
 import { isInstalled, type PeerName, peerNames } from './peers.js';
 import { measureRecovery } from './recovery.js';
 import { formatReport } from './report.js';
-import type { Results, Row } from './results.js';
-import { type SubjectName, startSubject } from './Subject.js';
-import { type Setting, settingOf, settings } from './settings.js';
+import type { Results } from './results.js';
+import { settingOf, settings } from './settings.js';
 import { Witness } from './Witness.js';
 
 const { values } = parseArgs({
@@ -61,14 +61,14 @@ const fanOutPlan = trial
 const recoveryPlan = trial
   ? { times: 1, goneSeconds: 1, runSeconds: 5 }
   : { times: 5, goneSeconds: long ? 61 : 2, runSeconds: 62 };
-const skewsPpm = [300, -300];
 
-const partNames = ['latency', 'cpu', 'fan-out', 'recovery', 'drift'] as const;
+/** What is listened to, and the rest in the order in which it is measured. */
+const listened = ['latency', 'drift'] as const;
+const others = ['cpu', 'fan-out', 'recovery'] as const;
+const partNames = [...listened, ...others];
 type PartName = (typeof partNames)[number];
+const usual = partNames.filter((name) => name !== (long ? 'fan-out' : 'drift'));
 const longSettings = ['medium', 'ultra', '5ms'];
-const peerSettings = ['medium', 'ultra'];
-
-type Run = [SubjectName, number];
 
 function listOf<Name extends string>(
   flag: string,
@@ -82,55 +82,6 @@ function listOf<Name extends string>(
     if (found === undefined) throw new Error(`--${flag}: there is no ${name}`);
     return found;
   });
-}
-
-/** One after the other, that a change of the machine's mood meets all. */
-function runsOf({ name, profile }: Setting): Run[] {
-  const both = (length: number): Run[] => [
-    ['kvm-audio', length],
-    ['yardstick', length],
-  ];
-  const others = (length: number): Run[] =>
-    peerSettings.includes(name) ? peers.map((peer) => [peer, length]) : [];
-  if (long) return [...both(seconds.longest), ...others(seconds.longest)];
-  if (profile === 'microphone') return [['kvm-audio', seconds.short]];
-  if (name !== 'medium') return [...both(seconds.short), ...others(seconds.short)];
-  return [...both(seconds.longest), ...others(seconds.peers)];
-}
-
-async function runLeg(
-  name: SubjectName,
-  setting: Setting,
-  length: number,
-  skewPpm = 0,
-): Promise<Leg> {
-  process.stderr.write(`${setting.name}: ${name}, ${length} s\n`);
-  const subject = await startSubject(name, setting);
-  let stopped = false;
-  try {
-    if (skewPpm !== 0) await subject.outputCard.control('skew', String(skewPpm));
-    const leg = await measureLeg(subject, length, witness);
-    stopped = true;
-    const counted = await subject.stop();
-    return { ...leg, counted: leg.counted ?? counted };
-  } finally {
-    if (!stopped) await subject.stop();
-  }
-}
-
-async function measureRow(row: Row): Promise<void> {
-  const refused = new Set<SubjectName>();
-  for (const [name, length] of runsOf(row.setting)) {
-    if (refused.has(name)) continue;
-    try {
-      const leg = await runLeg(name, row.setting, length);
-      row.legs[name] = [...(row.legs[name] ?? []), leg];
-    } catch (error) {
-      refused.add(name);
-      const isPeer = peerNames.some((peer) => peer === name);
-      skip(`${row.setting.name}, ${name}`, error as Error, !isPeer);
-    }
-  }
 }
 
 function skip(what: string, { message }: Error, isOurs: boolean): void {
@@ -152,19 +103,30 @@ const witness = new Witness();
 const results: Results = {
   ...{ rows: [], cpu: [], fanOut: [], recovery: [], drift: [], skipped: [] },
   windows: witness.windows,
+  atOnce: long,
 };
-const peers = choosePeers();
 
-const parts: Record<PartName, () => Promise<void>> = {
-  latency: async () => {
-    const names = settings.map(({ name }) => name);
-    const chosen = listOf('levels', values.levels, names, long ? longSettings : names);
-    for (const setting of chosen.map(settingOf)) {
-      const row: Row = { setting, legs: {} };
-      results.rows.push(row);
-      await measureRow(row);
-    }
-  },
+/** Of the parts that listen to what is played. */
+function listenedLegs(parts: ReadonlySet<PartName>): ListenedLeg[] {
+  const names = settings.map(({ name }) => name);
+  const chosen = listOf('levels', values.levels, names, long ? longSettings : names);
+  const plan = { settings: chosen.map(settingOf), peers: choosePeers(), long, seconds };
+  return [
+    ...(parts.has('latency') ? latencyLegs(results, plan) : []),
+    ...(parts.has('drift') ? driftLegs(results, seconds.longest) : []),
+  ];
+}
+
+/** All at a time, or one after the other: so that a change of the machine's mood meets all. */
+async function measureListened(parts: ReadonlySet<PartName>): Promise<void> {
+  const legs = listenedLegs(parts);
+  const turns = long && legs.length > 0 ? [legs] : legs.map((leg) => [leg]);
+  for (const turn of turns) {
+    await listen(turn, witness, skip).catch((error: Error) => skip('latency, drift', error, true));
+  }
+}
+
+const measureOther: Record<(typeof others)[number], () => Promise<void>> = {
   cpu: async () => {
     results.cpu = await measureCpu(cpuPlan);
   },
@@ -174,20 +136,13 @@ const parts: Record<PartName, () => Promise<void>> = {
   recovery: async () => {
     results.recovery = await measureRecovery(recoveryPlan);
   },
-  drift: async () => {
-    for (const skewPpm of skewsPpm) {
-      const leg = await runLeg('kvm-audio', settingOf('medium'), seconds.longest, skewPpm);
-      results.drift.push({ skewPpm, leg });
-    }
-  },
 };
 
-const usual: PartName[] = long
-  ? ['latency', 'cpu', 'recovery', 'drift']
-  : ['latency', 'cpu', 'fan-out', 'recovery'];
 try {
-  for (const name of listOf('parts', values.parts, partNames, usual)) {
-    await parts[name]().catch((error: Error) => skip(name, error, true));
+  const wanted = new Set(listOf('parts', values.parts, partNames, usual));
+  await measureListened(wanted);
+  for (const name of others.filter((each) => wanted.has(each))) {
+    await measureOther[name]().catch((error: Error) => skip(name, error, true));
   }
 } finally {
   witness.stop();

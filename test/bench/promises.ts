@@ -1,5 +1,5 @@
+import type { Leg } from './judgeLeg.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
-import type { Leg } from './measureLeg.js';
 import { legsOf, type Results } from './results.js';
 import { median, quantile, sum } from './statistics.js';
 import { allLatenciesMs, cpuRatios, recoveryName, spreadMs } from './tables.js';

@@ -11,18 +11,17 @@ import {
   processTable,
   recoveryTable,
 } from './tables.js';
-import type { BadWindow } from './Witness.js';
 
 /** Markdown, so that each table can go into README or docs as it is. */
 export function formatReport(results: Results): string {
-  const { rows, cpu, fanOut, recovery, drift, skipped, windows } = results;
+  const { rows, cpu, fanOut, recovery, drift, skipped } = results;
   const measured = rows.length + cpu.length + fanOut.length + recovery.length + drift.length;
   const parts: [boolean, string, () => string][] = [
     [measured > 0, 'Promises', () => promiseTable(results)],
     [rows.length > 0, 'Latency of the whole path', () => latencyTable(results)],
     [
       rows.some(({ setting }) => setting.name === 'medium'),
-      'Processes at medium, each subject alone',
+      `Processes at medium, ${results.atOnce ? 'all legs at a time' : 'each subject alone'}`,
       () => processTable(results),
     ],
     [cpu.length > 0, 'CPU at medium, both at a time', () => cpuTable(results)],
@@ -34,11 +33,12 @@ export function formatReport(results: Results): string {
   const shown = parts
     .filter(([wanted]) => wanted)
     .map(([, title, table]) => `## ${title}\n\n${table()}`);
-  return [heading(windows), ...shown].join('\n\n');
+  return [heading(results), ...shown].join('\n\n');
 }
 
-function heading(windows: readonly BadWindow[]): string {
+function heading({ windows, atOnce }: Results): string {
   const [cpu] = cpus();
+  const turns = atOnce ? 'all legs are measured at a time' : 'subjects take turns, but for CPU';
   const lateMs = windows.map(({ fromUs, untilUs }) => (untilUs - fromUs) / 1000);
   return [
     `# kvm-audio bench, ${new Date().toISOString().slice(0, 16)}Z`,
@@ -47,7 +47,7 @@ function heading(windows: readonly BadWindow[]): string {
       `${loadavg().map(oneDigit).join(' ')}; virtual cards.`,
     'Method: 20 ms chirps over music, 83 ms apart, played on card A, found on card B by',
     'normalised cross-correlation; times by the cards’ clocks. The yardstick is a C program that',
-    'does the same work with the same settings; subjects take turns, but for CPU. A gap is 1 ms',
+    `does the same work with the same settings; ${turns}. A gap is 1 ms`,
     'or more of silence on card B. docs/bench.md has all of it.',
     `The machine woke a plain C thread, one a core, over 3 ms late ${windows.length} times: ` +
       `${sum(lateMs).toFixed(0)} ms in all, at most ${Math.max(0, ...lateMs).toFixed(0)} ms.`,

@@ -1,6 +1,6 @@
 import type { FanOutLeg } from './fanOut.js';
+import type { Leg } from './judgeLeg.js';
 import type { CpuPair } from './measureCpu.js';
-import type { Leg } from './measureLeg.js';
 import type { Recovery } from './recovery.js';
 import type { SubjectName } from './Subject.js';
 import type { Setting } from './settings.js';
@@ -22,6 +22,8 @@ export type Results = {
   /** What could not be measured, and why. */
   skipped: string[];
   windows: readonly BadWindow[];
+  /** Whether all legs of latency and drift were measured at the same time. */
+  atOnce: boolean;
 };
 
 export function legsOf(results: Results, settingName: string, subject: SubjectName): Leg[] {

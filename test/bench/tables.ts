@@ -1,6 +1,6 @@
 import type { FanOutLeg } from './fanOut.js';
+import type { Leg } from './judgeLeg.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
-import type { Leg } from './measureLeg.js';
 import type { Recovery } from './recovery.js';
 import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
@@ -24,7 +24,7 @@ export const allLatenciesMs = (legs: readonly Leg[]): number[] =>
 export function latencyTable({ rows }: Results): string {
   const head =
     'setting, frame ms, subject, seconds, p50 ms, p99 ms, max ms, own p50/p99 ms, chirps (lost)';
-  const more = 'gaps (machine stalled), card xruns, concealed %';
+  const more = 'gaps (machine stalled), card xruns, own count of xruns, concealed %';
   return markdownTable(
     `${head}, ${more}`.split(', '),
     rows.flatMap(({ setting, legs }) =>
@@ -53,11 +53,12 @@ function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]):
     `${all.length} (${sum(legs.map(({ lostChirps }) => lostChirps))})`,
     `${gaps.length} (${gaps.filter(({ machineWasBad }) => machineWasBad).length})`,
     String(sum(legs.map(({ cardXruns }) => cardXruns))),
+    legs.map(({ counted }) => counted?.xruns ?? '').join(', '),
     Number.isNaN(concealedMs) ? '' : twoDigits(concealedMs / seconds / 10),
   ];
 }
 
-/** CPU and memory of each process at medium, where a subject has the machine for itself. */
+/** CPU and memory of each process at medium, as each leg had them. */
 export function processTable({ rows }: Results): string {
   const medium = rows.find(({ setting }) => setting.name === 'medium');
   const lines = medium ? subjectNames.flatMap((name) => processLines(medium, name)) : [];

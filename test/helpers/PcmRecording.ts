@@ -59,6 +59,12 @@ export class PcmRecording {
 
   /** @returns the samples that were played up to now, and a little more. */
   async stop(): Promise<Int16Array> {
+    await this.end();
+    return readPcm(this.#file);
+  }
+
+  /** The same, but leaves them in the file. */
+  async end(): Promise<void> {
     const { playback, capture } = await this.#card.status();
     const heard = playback.position;
     await waitFor('recording of all that was played', async () => {
@@ -67,7 +73,6 @@ export class PcmRecording {
     });
     await this.#process.stop('SIGINT');
     if (capture.xruns !== this.#xrunsBefore) throw new Error('the recording itself has a gap');
-    return readPcm(this.#file);
   }
 
   /** Ends the process, if it runs; for a `finally`. */
@@ -76,7 +81,8 @@ export class PcmRecording {
   }
 }
 
-function readPcm(file: string): Int16Array {
+/** Interleaved samples of a file that was recorded in `pcmFormat`. */
+export function readPcm(file: string): Int16Array {
   const bytes = readFileSync(file);
   const whole = bytes.length - (bytes.length % 2);
   return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + whole));
