@@ -2,7 +2,7 @@
 // latency, gaps, CPU, memory, many listeners, recovery. One run prints one report, in Markdown,
 // with each promise and whether it is met. A slow result on a busy machine is a result; the exit
 // code is 1 only where something of ours could not be measured at all.
-//   --parts A,B     latency, drift, cpu, fan-out, recovery (default all but drift; with
+//   --parts A,B     latency, drift, cpu, fan-out, recovery, jitter (default all but drift; with
 //                   --long all but fan-out)
 //   --levels A,B    rows of the latency part: see settings.ts (default all; with --long those for
 //                   which 10 minutes are promised)
@@ -25,6 +25,7 @@ import { measureRecovery } from './recovery.js';
 import { formatReport } from './report.js';
 import type { Results } from './results.js';
 import { settingOf, settings } from './settings.js';
+import { simulateJitter } from './simulateJitter.js';
 import { Witness } from './Witness.js';
 
 const { values } = parseArgs({
@@ -64,7 +65,7 @@ const recoveryPlan = trial
 
 /** What is listened to, and the rest in the order in which it is measured. */
 const listened = ['latency', 'drift'] as const;
-const others = ['cpu', 'fan-out', 'recovery'] as const;
+const others = ['cpu', 'fan-out', 'recovery', 'jitter'] as const;
 const partNames = [...listened, ...others];
 type PartName = (typeof partNames)[number];
 const usual = partNames.filter((name) => name !== (long ? 'fan-out' : 'drift'));
@@ -101,7 +102,7 @@ function choosePeers(): readonly PeerName[] {
 
 const witness = new Witness();
 const results: Results = {
-  ...{ rows: [], cpu: [], fanOut: [], recovery: [], drift: [], skipped: [] },
+  ...{ rows: [], cpu: [], fanOut: [], recovery: [], drift: [], jitter: '', skipped: [] },
   windows: witness.windows,
   atOnce: long,
 };
@@ -135,6 +136,9 @@ const measureOther: Record<(typeof others)[number], () => Promise<void>> = {
   },
   recovery: async () => {
     results.recovery = await measureRecovery(recoveryPlan);
+  },
+  jitter: async () => {
+    results.jitter = await simulateJitter();
   },
 };
 

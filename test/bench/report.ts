@@ -14,7 +14,7 @@ import {
 
 /** Markdown, so that each table can go into README or docs as it is. */
 export function formatReport(results: Results): string {
-  const { rows, cpu, fanOut, recovery, drift, skipped } = results;
+  const { rows, cpu, fanOut, recovery, drift, jitter, skipped } = results;
   const measured = rows.length + cpu.length + fanOut.length + recovery.length + drift.length;
   const parts: [boolean, string, () => string][] = [
     [measured > 0, 'Promises', () => promiseTable(results)],
@@ -28,6 +28,7 @@ export function formatReport(results: Results): string {
     [fanOut.length > 0, 'Listeners on the input at medium', () => fanOutTable(results)],
     [recovery.length > 0, 'Until audio is back', () => recoveryTable(results)],
     [drift.length > 0, 'Drift', () => driftTable(results)],
+    [jitter !== '', 'The playout target in virtual time', () => jitter],
     [skipped.length > 0, 'Not measured', () => skipped.map((each) => `- ${each}`).join('\n')],
   ];
   const shown = parts

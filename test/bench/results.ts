@@ -19,6 +19,8 @@ export type Results = {
   recovery: Recovery[];
   /** The output card's clock against the input card's. */
   drift: { skewPpm: number; leg: Leg }[];
+  /** Traces in virtual time, as a table. */
+  jitter: string;
   /** What could not be measured, and why. */
   skipped: string[];
   windows: readonly BadWindow[];

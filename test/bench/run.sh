@@ -6,4 +6,5 @@ set -e
 here=$(dirname "$0")
 make --silent -C "$here/c"
 "$here/../../node_modules/.bin/tsc" -p "$here"
+"$here/../../node_modules/.bin/tsc" -p "$here/../simulation"
 exec node "$here/../../dist/bench/main.js" "$@"

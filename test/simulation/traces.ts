@@ -80,6 +80,7 @@ export const traces = {
   loss1: named('1 % lost', (random) => lossy(random, 0.01, 1)),
   loss5: named('5 % lost', (random) => lossy(random, 0.05, 1)),
   loss20: named('20 % lost', (random) => lossy(random, 0.2, 1)),
+  loss1Bursty: named('1 % lost, in runs of 4', (random) => lossy(random, 0.01, 4)),
   loss5Bursty: named('5 % lost, in runs of 4', (random) => lossy(random, 0.05, 4)),
   loss20Bursty: named('20 % lost, in runs of 4', (random) => lossy(random, 0.2, 4)),
   stall: named('one stall of 2 s', (random) => stalled(random, stallMs.from, stallMs.length), {
