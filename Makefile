@@ -81,6 +81,10 @@ jitter: build ## the playout target in virtual time: delay and loss of each trac
 	@node_modules/.bin/tsc -p test/simulation
 	@node dist/simulation/test/simulation/main.js
 
+.PHONY: codec-cost
+codec-cost: build ## µs of each codec call: C, native and wasm in turns [ARGS=--complexity]
+	node test/bench/codec-cost.mjs $(ARGS)
+
 .PHONY: fuzz
 fuzz: build ## a million messages, good and bad, to a running daemon: [MESSAGES=n] [SEED=n]
 	test/fuzz/run.sh $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,6 @@
 // What a codec call costs: µs per encode and decode, medians, for each quality level, through the
 // native backend, the wasm backend, and libopus called from C (c/opus_cost.c), interleaved.
-//   make build && node test/bench/codec-cost.mjs [--complexity] [--rounds 5]
+//   make codec-cost [ARGS='--complexity --rounds 5']
 // --complexity: the native encoder at complexity 0 to 10 instead, and how its sound is.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
