@@ -67,7 +67,7 @@ bench: build ## each promise, measured beside a C yardstick: half an hour [ARGS=
 	test/bench/run.sh $(ARGS)
 
 .PHONY: bench-long
-bench-long: build ## the promises of 10 minutes, all legs at a time: half an hour [ARGS='--seconds 5']
+bench-long: build ## the promises of 10 minutes, all legs at a time: half an hour and more [ARGS='--seconds 5']
 	test/bench/run.sh --long $(ARGS)
 
 .PHONY: bench-peers
