@@ -8,7 +8,10 @@ export interface UnixSocketEvents {
    * @returns where in `receive` the next go; -1: no more are wanted.
    */
   onReceived(count: number): number;
-  /** After wantRoom(): the kernel takes bytes again. */
+  /**
+   * After wantRoom(): the kernel takes bytes again. After wantPacketRoom(): the other end has read
+   * something, or may have.
+   */
   onRoom(): void;
   /** The other end sends no more. Reading has stopped. */
   onEnd(): void;
@@ -79,6 +82,11 @@ export class UnixSocket {
 
   wantRoom(): void {
     this.#socket.wantRoom();
+  }
+
+  /** Where sendPacket took nothing: it may when the other end has read on. */
+  wantPacketRoom(): void {
+    this.#socket.wantPacketRoom();
   }
 
   /** The other end is told that nothing more comes. */

@@ -8,6 +8,7 @@ export interface AddonSocket {
   lend(): number;
   takeBack(next: number): void;
   wantRoom(): void;
+  wantPacketRoom(): void;
   shutdown(): void;
   close(): void;
 }

@@ -19,6 +19,7 @@ Napi::Function UnixSocket::define(Napi::Env env) {
                          InstanceMethod<&UnixSocket::lend>("lend"),
                          InstanceMethod<&UnixSocket::takeBack>("takeBack"),
                          InstanceMethod<&UnixSocket::wantRoom>("wantRoom"),
+                         InstanceMethod<&UnixSocket::wantPacketRoom>("wantPacketRoom"),
                          InstanceMethod<&UnixSocket::shutdown>("shutdown"),
                          InstanceMethod<&UnixSocket::close>("close"),
                          StaticValue("writable", Napi::Number::New(env, kWritable)),
@@ -63,6 +64,12 @@ void UnixSocket::onEvents(int events) {
     tell(kWritable);
   }
   if ((events & UV_READABLE) != 0 && reading_ && !lent_ && fd_ >= 0) receive();
+}
+
+void UnixSocket::onRead() {
+  const Napi::HandleScope scope(Env());
+  [[maybe_unused]] const Napi::Object self = Value();
+  tell(kWritable);
 }
 
 void UnixSocket::receive() {
@@ -138,6 +145,11 @@ Napi::Value UnixSocket::wantRoom(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value UnixSocket::wantPacketRoom(const Napi::CallbackInfo& info) {
+  if (fd_ >= 0) reads_.want(info.Env(), fd_);
+  return info.Env().Undefined();
+}
+
 Napi::Value UnixSocket::shutdown(const Napi::CallbackInfo& info) {
   if (gate_) gate_->shutdown();
   return info.Env().Undefined();
@@ -159,6 +171,7 @@ Napi::Value UnixSocket::close(const Napi::CallbackInfo& info) {
 
 void UnixSocket::release() {
   watch_.close();
+  reads_.close();
   // A thread that still holds the gate finds it closed.
   if (gate_) gate_->close();
   fd_ = -1;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "ReadWatch.h"
 #include "SocketGate.h"
 #include "Watch.h"
 
@@ -13,9 +14,12 @@ namespace kvm_audio {
 // descriptor until close(). What arrives is read straight into `receive`.
 //
 // onEvent(n) is told: n > 0, so many bytes were received; 0, the other end sends no more;
-// kWritable, there is room to send (once per wantRoom()); any other n < 0 is -errno.
+// kWritable, there is room to send (once per wantRoom() or wantPacketRoom()); any other n < 0 is
+// -errno.
 // After n > 0 it returns where in `receive` the next bytes go, or -1 to read no more.
-class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
+class UnixSocket : public Napi::ObjectWrap<UnixSocket>,
+                   private WatchOwner,
+                   private ReadWatchOwner {
  public:
   static constexpr int32_t kWritable = INT32_MIN;
 
@@ -36,12 +40,15 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
   Napi::Value takeBack(const Napi::CallbackInfo& info);
   // Tells kWritable when the kernel has room.
   Napi::Value wantRoom(const Napi::CallbackInfo& info);
+  // Tells kWritable when the other end has read something.
+  Napi::Value wantPacketRoom(const Napi::CallbackInfo& info);
   // End of stream for the other end.
   Napi::Value shutdown(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   void onEvents(int events) override;
   void onEnvironmentEnd() override { release(); }
+  void onRead() override;
   void receive();
   void tell(int32_t what);
   int look();
@@ -51,6 +58,7 @@ class UnixSocket : public Napi::ObjectWrap<UnixSocket>, private WatchOwner {
 
   int fd_ = -1;
   Watch watch_{*this};
+  ReadWatch reads_{*this};
   bool reading_ = true;
   bool wantRoom_ = false;
   bool lent_ = false;

@@ -1,7 +1,7 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { socketPair } from '@kvm-audio/native-alsa/sys';
-import { Connection, type ProtocolError, ReceiveBuffer } from '@kvm-audio/protocol';
+import { Connection, PacketSender, type ProtocolError, ReceiveBuffer } from '@kvm-audio/protocol';
 import { outgoing } from '../../../test/helpers/outgoing.js';
 import { until } from '../../../test/helpers/until.js';
 import { SocketStream } from './SocketStream.js';
@@ -78,6 +78,45 @@ describe('a socket stream', () => {
     await until(() => told.includes('room') && stream.trySend(packet));
     const length = packet.end - packet.start;
     await until(() => peer.bytes().length === 50_000 + length);
+  });
+
+  test('gives who stood still all that waits as it reads on, though nothing new comes', async () => {
+    const [ours, theirs] = socketPair();
+    const ignored = { onRequest: () => null, onNotification: () => 0, onPacket: () => 0 };
+    const connection = new Connection(new SocketStream(ours), { ...ignored, onClose: () => 0 });
+    open.push(connection);
+    const sender = new PacketSender(connection);
+    const { onRoom } = connection;
+    let told = 0;
+    connection.onRoom = () => {
+      told += 1;
+      onRoom();
+    };
+    const settle = async (): Promise<void> => {
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const packets = Array.from({ length: 10 }, (_, i) => outgoing(i, counted(60 + i)));
+    const whole = packets.map(({ bytes, start, end }) => bytes.subarray(start, end));
+    for (const packet of packets) sender.offer(packet);
+    await settle();
+    // Two are on their way, and the kernel has room for more: it is not told all the time.
+    expect(sender.queuedMs).toBe(8 * 20);
+    expect(told).toBeLessThanOrEqual(1);
+    const first = Buffer.alloc(whole[0]!.length);
+    readSync(theirs, first);
+    await until(() => sender.queuedMs === 7 * 20);
+    const peer = read(theirs);
+    const all = Buffer.concat(whole);
+    await until(() => first.length + peer.bytes().length === all.length);
+    expect(Buffer.concat([first, peer.bytes()]).equals(all)).toBe(true);
+    expect(sender.queuedMs).toBe(0);
+    // Nothing waits any more, nothing is told.
+    await settle();
+    told = 0;
+    sender.offer(packets[0]!);
+    await until(() => first.length + peer.bytes().length > all.length);
+    await settle();
+    expect(told).toBe(0);
   });
 
   test('ends after what was written', async () => {

@@ -59,7 +59,10 @@ export class SocketStream implements ByteStream {
   trySend({ bytes, start, end }: OutgoingPacket): boolean {
     if (this.#destroyed || this.#ending || !this.#socket || this.#queuedBytes > 0) return false;
     const taken = this.#socket.sendPacket(bytes, start, end);
-    if (taken === 0) return false;
+    if (taken === 0) {
+      this.#socket.wantPacketRoom();
+      return false;
+    }
     // A message that was begun is finished, whatever comes.
     if (taken < end - start) this.#sendOrQueue(bytes, start + taken, end);
     return true;

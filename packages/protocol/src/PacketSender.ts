@@ -17,7 +17,8 @@ export interface OutgoingPacket {
  * What waits for one client: the only place where audio may queue towards it. What the connection
  * does not take at once (`ByteStream.trySend`) waits here, bounded in milliseconds; beyond that
  * the oldest whole packet goes (`send_queue_full`). Slots are retained while they
- * wait. No timer: time is looked at when a packet is offered, or when `flush` is called.
+ * wait, and go out as the client reads on. No timer: time is looked at when a packet is offered, or
+ * when `flush` is called.
  */
 export class PacketSender {
   readonly #connection: Connection;
