@@ -1,19 +1,35 @@
-import type { PipelineStatus } from '@kvm-audio/client';
+import type { DaemonStatus, LatencyFigures } from '@kvm-audio/client';
 import type { TestDaemon } from './TestDaemon.js';
 
-/** Of what came between two looks, in ms, as the pipeline itself counts it. */
-function meanBetween(before: PipelineStatus, now: PipelineStatus): number {
-  const [a, b] = [before.stream!.latency, now.stream!.latency];
-  return (b.totalMs - a.totalMs) / (b.totalCount - a.totalCount);
+type Totals = Pick<LatencyFigures, 'totalCount' | 'totalMs'>;
+
+const nothing: Totals = { totalCount: 0, totalMs: 0 };
+
+/** Of what came after `before`, in ms, as the pipeline itself counts it; by default of all. */
+export function meanMs(now: Totals = nothing, before: Totals = nothing): number {
+  return (now.totalMs - before.totalMs) / (now.totalCount - before.totalCount);
 }
 
-/** Of the output's next packets, so many of them at the least: nothing older is in it. */
-export async function outputMeanMs(daemon: TestDaemon, packets: number): Promise<number> {
-  const { output: before } = await daemon.status();
-  const wanted = before.stream!.latency.totalCount + packets;
-  const { output } = await daemon.waitForStatus(
+/**
+ * Of the next packets, so many of them at the least: nothing older is in it.
+ *
+ * @param figures of the whole way or of a stage of it, in either direction.
+ */
+export async function nextMeanMs(
+  daemon: TestDaemon,
+  packets: number,
+  figures: (status: DaemonStatus) => Totals | undefined,
+): Promise<number> {
+  const before = figures(await daemon.status()) ?? nothing;
+  const wanted = before.totalCount + packets;
+  const now = await daemon.waitForStatus(
     'more packets',
-    (now) => now.output.stream!.latency.totalCount >= wanted,
+    (status) => (figures(status) ?? nothing).totalCount >= wanted,
   );
-  return meanBetween(before, output);
+  return meanMs(figures(now), before);
+}
+
+/** Of the whole way of the output's next packets. */
+export function outputMeanMs(daemon: TestDaemon, packets: number): Promise<number> {
+  return nextMeanMs(daemon, packets, ({ output }) => output.stream?.latency);
 }

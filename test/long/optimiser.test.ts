@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   type AudioPacket,
   copyPacket,
@@ -8,23 +6,21 @@ import {
   socketPath,
   Talker,
 } from '@kvm-audio/client';
-import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
-import { CpuHog } from '../helpers/CpuHog.js';
-import { CpuThief } from '../helpers/CpuThief.js';
-import { outputMeanMs } from '../helpers/meanLatency.js';
-import { playOn } from '../helpers/PcmRecording.js';
+import type { Config } from '@kvm-audio/daemon';
+import { meanMs, outputMeanMs } from '../helpers/meanLatency.js';
 import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
-import type { TestProcess } from '../helpers/TestProcess.js';
 import { waitFor } from '../helpers/waitFor.js';
+
+/** One packet of it. */
+const silence = Uint8Array.of(0xfc, 0xff, 0xfe);
+const silenceMs = 20;
 
 /** Looked at each second, so that a test need not wait for long. */
 const quick = { checkMs: 1_000, settleMs: 3_000 };
 
 let daemon: TestDaemon;
 let bridge: HeldBridge | undefined;
-let thief: CpuThief | undefined;
-let hog: CpuHog | undefined;
-let player: TestProcess | undefined;
+let source: PacedSource | undefined;
 
 /** A bridge in this process that passes packets on in bursts. */
 class HeldBridge {
@@ -51,16 +47,45 @@ class HeldBridge {
   }
 }
 
+/** A source in this process: silence, at the pace at which it is heard or faster. */
+class PacedSource {
+  pace = 1;
+  readonly #talker: Talker;
+  readonly #timer: NodeJS.Timeout;
+  #sentUntilMs = performance.now();
+
+  constructor(runtimeFolder: string) {
+    const path = socketPath(runtimeFolder, 'output');
+    this.#talker = new Talker({ path, client: 'paced source' });
+    this.#timer = setInterval(() => this.#send(), 5);
+  }
+
+  /** Packets, all at once. */
+  send(packets: number): void {
+    for (let i = 0; i < packets; i++) this.#talker.send({ payload: silence });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#talker.close();
+  }
+
+  #send(): void {
+    const everyMs = silenceMs / this.pace;
+    const due = Math.floor((performance.now() - this.#sentUntilMs) / everyMs);
+    this.#sentUntilMs += due * everyMs;
+    this.send(due);
+  }
+}
+
 async function start(config: ConfigChanges): Promise<void> {
   daemon = await TestDaemon.start({ config });
 }
 
 afterEach(async () => {
-  await thief?.stop();
-  await hog?.stop();
   bridge?.close();
-  await player?.stop('SIGKILL');
-  thief = hog = bridge = player = undefined;
+  source?.close();
+  bridge = source = undefined;
   await daemon?.stop();
 });
 
@@ -96,68 +121,45 @@ describe('an output that is configured with much more margin than it needs', () 
   });
 });
 
-it('an input that lacks CPU has less complexity, and encodes faster by that', async () => {
-  await start({
-    input: { profile: 'program', keepOpen: true },
-    codec: { complexity: 10 },
-    // By its own the capturing thread would go before whoever takes the core.
-    realtime: { fifoPriority: 0 },
-    // Late is what has a frame: that there is something to do shows the cause alone.
-    latency: { ...quick, targetMs: 10, tolerance: 1, maxMs: 10, settleMs: 600_000 },
-  });
-  const track = join(daemon.folder, 'programme.raw');
-  // Short and without speech, as the costs of a frame depend on what it holds.
-  const music = makeProgramme().subarray(0, 2.5 * programmeFormat.rate * programmeFormat.channels);
-  const bytes = Buffer.from(music.buffer, music.byteOffset, music.byteLength);
-  writeFileSync(track, Buffer.concat(Array(160).fill(bytes)));
-  player = playOn(daemon.inputCard, track);
-  const encodeMs = ({ input }: DaemonStatus): number => input.stream?.stages.encode?.p50Ms ?? 0;
-  const busy = await daemon.waitForStatus(
-    'encoding of the programme',
-    (now) => (now.input.stream?.stages.encode?.totalCount ?? 0) > 500,
-  );
-  expect(busy.input.stream?.tuning.complexity).toBe(10);
-  // Not in step with the frames.
-  hog = new CpuHog(busy.input.pid!, { busyMs: 18, idleMs: 5 });
-  const { input } = await daemon.waitForStatus(
-    'step',
-    (now) => (now.input.stream?.tuning.complexity ?? 10) < 10,
-  );
-  expect(input.optimiser.steps.cpu).toBe(1);
-  expect(input.stream?.tuning.complexity).toBe(5);
-  await hog.stop();
-  hog = undefined;
-  await daemon.waitForStatus('faster encoding', (now) => encodeMs(now) < 0.9 * encodeMs(busy));
-});
+describe('a source that is ahead of what is heard', () => {
+  // So small that nothing of the margin is to spare.
+  const output = { targetMs: 11 };
+  const late = { targetMs: 60, tolerance: 1, maxMs: 60 };
+  const wholeWay = ({ output: { stream } }: DaemonStatus) => stream?.latency;
 
-it('an input card that is late has a shorter period, which is taken back if of no use', async () => {
-  await start({
-    input: { keepOpen: true },
-    codec: { complexity: 0 },
-    latency: { ...quick, targetMs: 10, tolerance: 1, maxMs: 10 },
+  async function play(latency: Partial<Config['latency']>): Promise<DaemonStatus> {
+    await start({ output, latency });
+    source = new PacedSource(daemon.runtimeFolder);
+    return daemon.waitForStatus('played packets', (now) => (wholeWay(now)?.totalCount ?? 0) > 100);
+  }
+
+  it('and stays so has its backlog skipped, and is sooner when it is ahead no more', async () => {
+    const before = await play({ ...quick, ...late });
+    source!.pace = 2;
+    const step = await daemon.waitForStatus('step', (now) => stepsOf(now).backlog > 0);
+    source!.pace = 1;
+    const lateMs = meanMs(wholeWay(step), wholeWay(before));
+    expect(step.output.optimiser.last).toMatch(/^backlog: /);
+    expect(lateMs).toBeGreaterThan(60);
+    await waitFor('sooner sound', async () => (await outputMeanMs(daemon, 50)) < 60);
+    const { output: after } = await daemon.status();
+    expect(after.optimiser).toMatchObject({ steps: { backlog: 1, margin: 0 }, undone: 0 });
   });
-  const { input } = await daemon.waitForStatus(
-    'capture',
-    (now) => (now.input.stream?.framesReceived ?? 0) > 50,
-  );
-  expect(input.stream?.tuning.periodMs).toBe(5);
-  // The thread that reads the card comes late: to the pipeline that is the card.
-  thief = new CpuThief(input.pid!, { stoppedMs: 45, runningUs: 3_000 });
-  await daemon.waitForStatus('shorter period', (now) => now.input.stream?.tuning.periodMs === 2.5);
-  const changed = await daemon.waitForStatus(
-    'old period',
-    (now) => now.input.optimiser.undone > 0 && now.input.stream?.tuning.periodMs === 5,
-  );
-  expect(changed.input.optimiser.steps.buffer).toBeGreaterThan(0);
-  await thief.stop();
-  thief = undefined;
-  const { framesReceived } = changed.input.stream!;
-  await daemon.waitForStatus(
-    'capture that goes on',
-    (now) => (now.input.stream?.framesReceived ?? 0) > framesReceived + 100,
-  );
-  expect((await daemon.status()).input).toMatchObject({
-    restarts: 0,
-    stream: { state: 'running' },
+
+  it('by one burst is back in time before the optimiser looks', async () => {
+    await play(late);
+    source!.send(15);
+    const burst = await daemon.waitForStatus(
+      'late packets',
+      (now) => (wholeWay(now)?.maxMs ?? 0) > 150,
+    );
+    // Twice the time from look to look.
+    const { output: after } = await daemon.waitForStatus(
+      'packets after it',
+      (now) => wholeWay(now)!.totalCount > wholeWay(burst)!.totalCount + 500,
+    );
+    expect(await outputMeanMs(daemon, 50)).toBeLessThan(60);
+    expect(after.stream?.trimmedMs).toBeGreaterThan(200);
+    expect(after.optimiser).toMatchObject({ steps: { backlog: 0 }, last: null });
   });
 });
