@@ -1,6 +1,6 @@
+import { cardTime } from '../helpers/cardTime.js';
 import type { Signal } from '../helpers/signal.js';
 import type { CardStatus } from '../helpers/VirtualCard.js';
-import { cardTime } from './cardTime.js';
 import { ChirpFinder, chirpEveryFrames, type DueChirp, isHole, rate } from './chirps.js';
 
 /** So many chirps, with their holes, tell about how long the way is. */

@@ -1,10 +1,10 @@
+import { cardTime } from '../helpers/cardTime.js';
 import { readPcm } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
-import { cardTime } from './cardTime.js';
+import { silences } from '../helpers/silences.js';
 import { chirpLatencies } from './chirpLatencies.js';
 import { cpuPercent } from './processUsage.js';
 import type { Counters } from './Subject.js';
-import { silences } from './silences.js';
 import type { Witness } from './Witness.js';
 import type { Readings, Watched } from './watchLeg.js';
 

@@ -1,9 +1,9 @@
 import { cpus } from 'node:os';
+import { median, quantile } from '../helpers/statistics.js';
 import { promisedP99Ms } from './promises.js';
 import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
 import { formatOf } from './settings.js';
-import { median, quantile } from './statistics.js';
 import { allLatenciesMs } from './tables.js';
 
 // All in SVG units.

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { monotonicMs } from './cardTime.js';
+import { monotonicMs } from '../helpers/cardTime.js';
 
 /**
  * CPU time of a process so far, all threads, in milliseconds. From the scheduler's own count in

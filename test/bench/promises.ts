@@ -1,7 +1,7 @@
+import { median, quantile, sum } from '../helpers/statistics.js';
 import type { Leg } from './judgeLeg.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
 import { legsOf, type Results } from './results.js';
-import { median, quantile, sum } from './statistics.js';
 import { allLatenciesMs, cpuRatios, recoveryName, spreadMs } from './tables.js';
 
 /** What the program is to reach, and what of it was measured. */

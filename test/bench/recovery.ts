@@ -1,13 +1,13 @@
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Direction, directions, Listener, socketPath } from '@kvm-audio/client';
+import { type Direction, directions, socketPath } from '@kvm-audio/client';
+import { cardTime, monotonicMs } from '../helpers/cardTime.js';
 import { PcmRecording } from '../helpers/PcmRecording.js';
+import { silences } from '../helpers/silences.js';
+import { soundIsBackMs } from '../helpers/soundIsBack.js';
 import type { TestDaemon } from '../helpers/TestDaemon.js';
-import { waitFor } from '../helpers/waitFor.js';
-import { cardTime, monotonicMs } from './cardTime.js';
 import { FedDaemon } from './FedDaemon.js';
-import { silences } from './silences.js';
 
 export type Recovery = {
   what: 'kill' | 'replug';
@@ -33,10 +33,6 @@ const gapFramesMin = 480;
 const backForMs = 300;
 const steadyMs = 1_500;
 const connectEveryMs = 50;
-const replugWaitMs = 10_000;
-const silentFramesMin = 2;
-/** The margin that a stream begins with: `output.targetMs` by default. */
-const startSilenceFrames = 480;
 
 /** Unplugs and replugs each card, then kills each pipeline with -9, in several daemons in turn. */
 export async function measureRecovery(plan: RecoveryPlan): Promise<Recovery[]> {
@@ -69,61 +65,12 @@ async function replugAll(
   process.stderr.write(`recovery: replug of the ${direction} card after ${goneSeconds} s\n`);
   for (const each of daemons) await cardOf(each, direction).control('unplug');
   await pause(goneSeconds * 1000);
-  const back = direction === 'output' ? outputIsBackMs : inputIsBackMs;
   const backMs: number[] = [];
-  for (const each of daemons) backMs.push(await back(each));
+  for (const each of daemons) {
+    backMs.push(await soundIsBackMs[direction](each.daemon));
+    each.play();
+  }
   return { what: 'replug', direction, goneSeconds, backMs, connects: 0, refused: 0 };
-}
-
-/**
- * From the replug until sound comes out of the card. Where the recorder came later than the sound,
- * it is where the stream began on the card, and the silence that it begins with.
- */
-async function outputIsBackMs({ daemon }: FedDaemon): Promise<number> {
-  const atMs = monotonicMs();
-  await daemon.outputCard.control('replug');
-  const recording = await PcmRecording.start(daemon.outputCard, join(daemon.folder, 'back.raw'));
-  try {
-    await waitForState(daemon, 'output');
-    await pause(steadyMs);
-    const status = await daemon.outputCard.status();
-    const pcm = await recording.stop();
-    const [first] = silences(pcm, 0, pcm.length / 2, silentFramesMin);
-    const { startFrames } = recording;
-    const began = status.playback.start + startSilenceFrames;
-    const heard = first?.from === 0 ? startFrames + first.until : Math.min(startFrames, began);
-    return cardTime(status).msAt(heard) - atMs;
-  } finally {
-    await recording.abandon();
-  }
-}
-
-/** From the replug until a listener has the first packet whose sound is from after it. */
-async function inputIsBackMs(fed: FedDaemon): Promise<number> {
-  const { daemon } = fed;
-  const path = socketPath(daemon.runtimeFolder, 'input');
-  const listener = new Listener({ path, client: 'bench' });
-  let arrivedMs: number | undefined;
-  let atMs = Number.POSITIVE_INFINITY;
-  listener.on('packet', ({ captureTimeUs }) => {
-    if ((captureTimeUs ?? 0) / 1000 > atMs) arrivedMs ??= monotonicMs();
-  });
-  try {
-    await new Promise<void>((resolve) => listener.once('connected', () => resolve()));
-    atMs = monotonicMs();
-    await daemon.inputCard.control('replug');
-    const backMs = await waitFor('packet after the replug', () => arrivedMs, replugWaitMs);
-    fed.play();
-    return backMs - atMs;
-  } finally {
-    listener.close();
-  }
-}
-
-async function waitForState(daemon: TestDaemon, direction: Direction): Promise<void> {
-  const isRunning = async (): Promise<boolean> =>
-    (await daemon.status())[direction].stream?.state === 'running';
-  await waitFor(`running ${direction}`, isRunning, replugWaitMs);
 }
 
 async function killAll(daemons: readonly FedDaemon[], direction: Direction): Promise<Recovery> {

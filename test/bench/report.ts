@@ -1,8 +1,8 @@
 import { cpus, loadavg } from 'node:os';
+import { sum } from '../helpers/statistics.js';
 import { oneDigit } from './markdown.js';
 import { promiseTable } from './promises.js';
 import type { Results } from './results.js';
-import { sum } from './statistics.js';
 import {
   cpuTable,
   driftTable,

@@ -1,3 +1,4 @@
+import { median, quantile, sum } from '../helpers/statistics.js';
 import type { FanOutLeg } from './fanOut.js';
 import type { Leg } from './judgeLeg.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
@@ -5,7 +6,6 @@ import type { Recovery } from './recovery.js';
 import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
 import { formatOf, type Setting } from './settings.js';
-import { median, quantile, sum } from './statistics.js';
 
 const withoutBridge = (names: readonly string[]): string[] =>
   names.filter((name) => name !== 'bridge');

@@ -39,6 +39,16 @@ export class KnownSound {
     writeFileSync(this.#file, Buffer.concat(Array(sweepsPlayed).fill(Buffer.from(once.buffer))));
   }
 
+  /** Plays it, or again where its player lost the card; resolves when it was played once. */
+  async play(): Promise<void> {
+    this.#start();
+    await waitFor('known sound that is played', async () => {
+      this.#player?.assertRunning();
+      const { state, position, start } = (await this.#daemon.inputCard.status()).playback;
+      return state === 'RUNNING' && position - start >= sweepFrames;
+    });
+  }
+
   /** Plays it on, or again where its player lost the card, until the output card sounds of it. */
   async hear(): Promise<void> {
     await waitFor('known sound on the output card', () => this.#isHeard(), hearMs);
@@ -48,9 +58,13 @@ export class KnownSound {
     if (this.#player?.running) await this.#player.stop('SIGKILL');
   }
 
+  #start(): void {
+    if (!this.#player?.running) this.#player = playOn(this.#daemon.inputCard, this.#file);
+  }
+
   async #isHeard(): Promise<boolean> {
-    const { inputCard, outputCard, folder } = this.#daemon;
-    if (!this.#player?.running) this.#player = playOn(inputCard, this.#file);
+    const { outputCard, folder } = this.#daemon;
+    this.#start();
     const recording = await PcmRecording.start(outputCard, join(folder, 'known-heard.raw'));
     try {
       await recording.waitFor(recordedFrames);

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
 import { chirpLatencies } from '../bench/chirpLatencies.js';
 import { makeChirpTrack } from '../bench/chirps.js';
-import { median, quantile } from '../bench/statistics.js';
 import { PcmRecording, pcmFormat, playOn } from '../helpers/PcmRecording.js';
 import { mixDown, splitChannels } from '../helpers/signal.js';
+import { median, quantile } from '../helpers/statistics.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 
 const { rate, channels } = pcmFormat;
