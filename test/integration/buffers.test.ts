@@ -42,29 +42,54 @@ async function listen(): Promise<TestProcess> {
   return listener;
 }
 
-/** Sends so many packets at once, as one write, behind some at their pace. @returns what the pipeline told when it had them. */
-async function burst(count: number): Promise<PipelineReport> {
-  const source = await WireClient.connect(socketPath(daemon.runtimeFolder, 'output'));
-  const params = { protocol: protocolVersion, role: 'source', client: 'burst' };
-  const { buffer, length } = encodeMessage({ kind: 'request', id: 1, method: 'hello', params });
-  source.send(buffer.bytes.subarray(0, length));
-  await source.waitForMessages(1);
-  const packets = Array.from({ length: heardPackets + count }, (_, seq) => {
-    const { bytes, start: from, end } = outgoing(seq, silence, seq * frameSamples);
-    return bytes.subarray(from, end);
-  });
-  // A stream that is heard already: of one that is not, only the newest would be played.
-  for (const packet of packets.slice(0, heardPackets)) {
-    source.send(packet);
-    await pause(frameMs);
+/** A source of silence. */
+class SilentSource {
+  #sent = 0;
+  readonly #client: WireClient;
+
+  private constructor(client: WireClient) {
+    this.#client = client;
   }
-  source.send(Buffer.concat(packets.slice(heardPackets)));
-  const { output } = await daemon.waitForStatus(
-    'packets of the burst',
-    ({ output }) => output.stream?.framesReceived === packets.length,
-  );
-  source.destroy();
-  return output.stream as PipelineReport;
+
+  static async connect(): Promise<SilentSource> {
+    const client = await WireClient.connect(socketPath(daemon.runtimeFolder, 'output'));
+    const params = { protocol: protocolVersion, role: 'source', client: 'burst' };
+    const { buffer, length } = encodeMessage({ kind: 'request', id: 1, method: 'hello', params });
+    client.send(buffer.bytes.subarray(0, length));
+    await client.waitForMessages(1);
+    return new SilentSource(client);
+  }
+
+  /** Sends so many packets that the stream is heard, at their pace. */
+  async stream(): Promise<void> {
+    for (const packet of this.#next(heardPackets)) {
+      this.#client.send(packet);
+      await pause(frameMs);
+    }
+  }
+
+  /** Sends so many packets at once, as one write. @returns what the pipeline told when it had them. */
+  async burst(count: number): Promise<PipelineReport> {
+    this.#client.send(Buffer.concat(this.#next(count)));
+    const { output } = await daemon.waitForStatus(
+      'packets of the burst',
+      ({ output }) => output.stream?.framesReceived === this.#sent,
+    );
+    return output.stream as PipelineReport;
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #next(count: number): Uint8Array[] {
+    const first = this.#sent;
+    this.#sent += count;
+    return Array.from({ length: count }, (_, i) => {
+      const { bytes, start: from, end } = outgoing(first + i, silence, (first + i) * frameSamples);
+      return bytes.subarray(from, end);
+    });
+  }
 }
 
 describe('the size of a queue', () => {
@@ -97,6 +122,42 @@ describe('the size of a queue', () => {
     await daemon.stop();
   });
 
+  // What stands still is late: that alone makes the sizes fall, in one step, and none grows.
+  const falling: ConfigChanges = {
+    buffers: {
+      ...{ minFrames: 3, startFrames: 20, maxFrames: 20 },
+      ...{ cpuLowPercent: 999, cpuHighPercent: 1_000 },
+      ...{ sizeSmoothing: 1, growTicks: 1_000 },
+    },
+  };
+
+  it('that falls leaves out the oldest of what waits for a client', async () => {
+    // Twenty of its frames are the most that ever may wait.
+    await start({ ...falling, input: { quality: 'ultra' } });
+    const listener = await listen();
+    process.kill(listener.pid, 'SIGSTOP');
+    const { input: before } = await daemon.waitForStatus(
+      'full queue',
+      ({ input }) => (input.stream?.drops.send_queue_full ?? 0) > 0,
+    );
+    const { input: after } = await daemon.waitForStatus(
+      'smaller size',
+      ({ input }) => input.stream?.capacity.frames === 3,
+    );
+    expect(before.stream).toMatchObject({ capacity: { frames: 20, ms: 200 }, queueMs: 200 });
+    expect(after.stream).toMatchObject({
+      ...{ capacity: { frames: 3, ms: 30 }, queueMs: 30, clients: 1 },
+      packetsSent: before.stream?.packetsSent,
+    });
+    const [full, small] = [before.stream as PipelineReport, after.stream as PipelineReport];
+    // Each frame that came since took the place of one, and the difference went besides.
+    expect(small.drops.send_queue_full - full.drops.send_queue_full).toBe(
+      small.framesReceived - full.framesReceived + (20 - 3),
+    );
+    await listener.stop('SIGKILL');
+    await daemon.stop();
+  });
+
   // A stall in the middle of the burst lets more be played, and less be dropped: there is room for
   // 250 ms of it. Four packets and the size are held, the rest is dropped.
   it.each([
@@ -109,10 +170,43 @@ describe('the size of a queue', () => {
       'size in the pipeline',
       ({ output }) => output.stream?.capacity.frames === frames,
     );
-    const { drops, capacity } = await burst(60);
+    const source = await SilentSource.connect();
+    // Of a stream that is not heard already only the newest would be played.
+    await source.stream();
+    const { drops, capacity } = await source.burst(60);
     expect(capacity).toEqual({ frames, ms: frames * frameMs, targetWins: 0 });
     expect(drops.jitter_overflow).toBeGreaterThan(least);
     expect(drops.jitter_overflow).toBeLessThanOrEqual(most);
+    source.close();
+    await daemon.stop();
+  });
+
+  it('that falls leaves less of the same stream’s next burst in the jitter buffer', async () => {
+    await start({
+      output: { targetMs: 20 },
+      buffers: {
+        ...{ minFrames: 3, startFrames: 20, maxFrames: 20, sizeSmoothing: 1 },
+        // Any process needs more than this; the first burst is over before it has an effect.
+        ...{ cpuLowPercent: 0, cpuHighPercent: 0.01, memoryLowPercent: 0, memoryHighPercent: 0.01 },
+        ...{ shrinkTicks: 10, overflowPercent: 100 },
+      },
+    });
+    const source = await SilentSource.connect();
+    await source.stream();
+    const large = await source.burst(60);
+    expect(large.capacity).toMatchObject({ frames: 20, ms: 20 * frameMs });
+    expect(large.drops.jitter_overflow).toBeGreaterThan(20);
+    expect(large.drops.jitter_overflow).toBeLessThanOrEqual(60 - 20);
+    const streamed = await waitFor('smaller size', async () => {
+      await source.stream();
+      const { stream } = (await daemon.status()).output;
+      return stream?.capacity.frames === 3 && stream;
+    });
+    const small = await source.burst(60);
+    const dropped = small.drops.jitter_overflow - streamed.drops.jitter_overflow;
+    expect(dropped).toBeGreaterThan(40);
+    expect(dropped).toBeLessThanOrEqual(60 - 3);
+    source.close();
     await daemon.stop();
   });
 
