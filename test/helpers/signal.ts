@@ -25,6 +25,15 @@ export function mixDown(signals: readonly Signal[]): Signal {
   return mono;
 }
 
+/** The greatest step from a sample to the next; a click is one. */
+export function steepestStep(samples: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 1; i < samples.length; i++) {
+    most = max(most, Math.abs(samples[i]! - samples[i - 1]!));
+  }
+  return most;
+}
+
 /** Keeps what lies between two frequencies; the edges are a third of an octave wide. */
 export function bandLimit(signal: Signal, lowHz: number, highHz: number, rate: number): Signal {
   const size = powerOfTwoFrom(signal.length);

@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { effectiveFormat, encoderSettings, NativeBackend } from '@kvm-audio/audio';
 import {
+  type AudioPacket,
   type DaemonStatus,
   type Direction,
   directions,
@@ -7,9 +10,13 @@ import {
   socketPath,
   Talker,
 } from '@kvm-audio/client';
+import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
+import { PcmRecording } from '../helpers/PcmRecording.js';
 import { Random } from '../helpers/random.js';
+import { splitChannels, steepestStep } from '../helpers/signal.js';
 import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
 import { waitFor } from '../helpers/waitFor.js';
+import { fadedStepMax, toneAt, toneStepMax } from '../simulation/ToneDecoder.js';
 
 type Report = NonNullable<DaemonStatus['input']['stream']>;
 
@@ -22,16 +29,22 @@ class CountingBridge {
   readonly #listener: Listener;
   readonly #talker: Talker;
 
-  constructor(runtimeFolder: string, takeover = false) {
+  /** @param payloadOf what is sent in the place of what was heard. */
+  constructor(
+    runtimeFolder: string,
+    takeover = false,
+    payloadOf: (packet: AudioPacket) => Uint8Array = ({ payload }) => payload,
+  ) {
     const client = 'counting bridge';
     this.#listener = new Listener({ path: socketPath(runtimeFolder, 'input'), client });
     this.#talker = new Talker({ path: socketPath(runtimeFolder, 'output'), client, takeover });
     this.#listener.on('packet', (packet) => {
       this.seqs.push(packet.seq);
       this.heardBytes += packet.payload.length;
-      if (this.#talker.send(packet) === 'dropped') return;
+      const payload = payloadOf(packet);
+      if (this.#talker.send({ ...packet, payload }) === 'dropped') return;
       this.sent += 1;
-      this.sentBytes += packet.payload.length;
+      this.sentBytes += payload.length;
     });
   }
 
@@ -59,6 +72,27 @@ function priority(pid: number, thread: string): number | undefined {
   const fields = readFileSync(`${task}/stat`, 'utf8').split(') ')[1]!.split(' ');
   // proc(5): field 40, counted from 1; the first one here is 3.
   return Number(fields[37]);
+}
+
+/** What a source sends that began with the tone, at some moment of it, before it was heard. */
+function toneSource(phaseFrames: number): (packet: AudioPacket) => Uint8Array {
+  const format = effectiveFormat({
+    ...{ direction: 'output', level: 'ultra', profile: 'program', deviceChannels: 2 },
+  });
+  const settings = encoderSettings(format);
+  const encoder = new NativeBackend(loadOpusAddon()).createEncoder(format.application, 2, settings);
+  const frames = format.frameMs * 48;
+  const packet = new Uint8Array(format.maxPacketBytes);
+  const encode = (from: number): Uint8Array =>
+    packet.subarray(0, encoder.encode(toneAt(from, frames), frames, packet));
+  let begun = false;
+  return ({ mediaTime }) => {
+    const from = mediaTime + phaseFrames;
+    // After five frames the tone is where it was.
+    for (let i = 0; i < 5 && !begun; i++) encode(from + i * frames);
+    begun = true;
+    return encode(from);
+  };
 }
 
 const sum = (counts: object): number =>
@@ -101,8 +135,11 @@ describe('a steady stream', () => {
     expect(priorities).toEqual([refused(3) ? 0 : 3, refused(2) ? 0 : 2]);
   });
 
-  function connect(takeover = false): CountingBridge {
-    const bridge = new CountingBridge(daemon.runtimeFolder, takeover);
+  function connect(
+    takeover = false,
+    payloadOf?: (packet: AudioPacket) => Uint8Array,
+  ): CountingBridge {
+    const bridge = new CountingBridge(daemon.runtimeFolder, takeover, payloadOf);
     bridges.push(bridge);
     return bridge;
   }
@@ -225,6 +262,25 @@ describe('a steady stream', () => {
     await isCarried('output', second);
     const { output } = await daemon.status();
     expect(output.stream!.clients).toBe(1);
+  });
+
+  it('of sources that take each other’s place has no click where they change', async () => {
+    await start();
+    const { outputCard, folder } = daemon;
+    await heard(connect(true, toneSource(0)), 100);
+    const recording = await PcmRecording.start(outputCard, join(folder, 'changes.raw'));
+    try {
+      // Of a tone whose period is 100 samples.
+      for (const phaseFrames of [50, 0, 75, 25]) {
+        await heard(connect(true, toneSource(phaseFrames)), 50);
+      }
+      const [left] = splitChannels(await recording.stop(), 2);
+      const steepest = 32_768 * steepestStep(left!);
+      expect(steepest).toBeGreaterThan(0.9 * toneStepMax);
+      expect(steepest).toBeLessThanOrEqual(fadedStepMax);
+    } finally {
+      await recording.abandon();
+    }
   });
 
   it.each(directions)('is carried again by a new process of the %s', async (direction) => {

@@ -11,10 +11,18 @@ export const channels = 2;
 
 /** No step between neighbouring samples of the tone is greater. */
 export const toneStepMax = Math.ceil((2 * Math.PI * amplitude) / periodFrames);
+/** A fade over 2.5 ms between two tones makes their steps add up, no more. */
+export const fadedStepMax = 2 * toneStepMax;
 
 const table = Int16Array.from({ length: (framesMax + periodFrames) * channels }, (_, i) =>
   Math.round(amplitude * Math.sin((2 * Math.PI * Math.floor(i / channels)) / periodFrames)),
 );
+
+/** So much of the tone, interleaved, from any moment of it. */
+export function toneAt(from: number, frames: number): Int16Array {
+  const start = (from % periodFrames) * channels;
+  return table.subarray(start, start + frames * channels);
+}
 
 export type TonePacket = {
   frameMs: number;
@@ -72,8 +80,7 @@ export class ToneDecoder implements OpusDecoder {
   close(): void {}
 
   #write(from: number, frames: number, out: Int16Array): void {
-    const start = (from % periodFrames) * channels;
-    out.set(table.subarray(start, start + frames * channels));
+    out.set(toneAt(from, frames));
     this.#next = from + frames;
   }
 }
