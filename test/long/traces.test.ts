@@ -76,7 +76,7 @@ describe('a stall of 2 s', () => {
     expect(Math.max(...delays(seconds, after))).toBeLessThanOrEqual(
       Math.max(...delays(seconds, 30, 60)) + 5,
     );
-    expect(simulation.delays.mostMs).toBeLessThan(400);
+    expect(simulation.delays.mostMs).toBeLessThan(goalMs + frameMs + 60);
   });
 });
 
@@ -103,6 +103,8 @@ describe('clocks that differ by 300 ppm', () => {
     const late = delays(seconds, -120);
     expect(Math.abs(Math.max(...late) - Math.max(...early))).toBeLessThan(6);
     expect(simulation.concealedPercent).toBeLessThan(0.05);
+    // Of steps alone, ten minutes of it would need some forty and more.
+    expect(simulation.skips).toBeLessThan(10);
   });
 });
 
