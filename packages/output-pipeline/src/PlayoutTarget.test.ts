@@ -167,6 +167,16 @@ describe('the playout target', () => {
     expect(bench.goalMs).toBeLessThan(9);
   });
 
+  test.each([
+    [10, 20],
+    [20, 10],
+  ])('sees no lateness where frames of %d ms become frames of %d', (before, after) => {
+    const bench = new Bench();
+    for (let i = 0; i < 400; i++) bench.packet(before, {}, before);
+    // A packet comes when its last sample was captured.
+    for (let i = 0; i < 400; i++) expect(bench.packet(after, {}, after)).toBeCloseTo(0, 3);
+  });
+
   test('sees no lateness where media time jumps by announcement', () => {
     const bench = new Bench().seconds(30);
     const late = bench.packet(0, { flags: packetFlags.discontinuity, mediaTime: 0 });

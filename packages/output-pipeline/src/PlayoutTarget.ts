@@ -168,7 +168,9 @@ export class PlayoutTarget {
     return lateMs * framesPerMs;
   }
 
+  /** A longer frame is complete later, for good: punctual is another time from now on. */
   #changeFrame(frames: number): void {
+    if (this.#frameMs > 0) this.rebase();
     this.#frameMs = frames / framesPerMs;
     this.#goalMs = this.follows ? this.#bounded(this.#goalMs) : this.#startMs();
   }
