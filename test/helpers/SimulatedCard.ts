@@ -11,6 +11,8 @@ type Options = Margins & {
   framesMax?: number;
 };
 
+/** Silence goes into a gap in pieces of this length. */
+const gapFrames = 120;
 /** Longest simulation, where nothing else is said. */
 const framesMax = 30 * 48_000;
 
@@ -41,6 +43,7 @@ export class SimulatedCard {
   #nowFrames = 0;
   #streaming = 0;
   #ended = false;
+  #pauses = false;
   #told = true;
   #silenceFrames = 0;
   #inGap = false;
@@ -109,6 +112,10 @@ export class SimulatedCard {
 
   endOfStream(): void {
     this.#ended = true;
+  }
+
+  setPauses(pauses: boolean): void {
+    this.#pauses = pauses;
   }
 
   /** What it holds is thrown away, and that time stays silent. */
@@ -186,12 +193,12 @@ export class SimulatedCard {
       if (left === 0) this.#streaming = 0;
       return;
     }
-    const missing = this.#margins.guardFrames + 1 - left;
-    if (missing <= 0) return;
-    if (!this.#inGap) this.#underruns += 1;
+    if (left > this.#margins.guardFrames) return;
+    if (!this.#inGap && !this.#pauses) this.#underruns += 1;
     this.#inGap = true;
-    this.#write(missing);
-    this.#silenceFrames += missing;
+    this.#write(gapFrames);
+    this.#silenceFrames += gapFrames;
+    if (left + gapFrames > this.#margins.lowWaterFrames) this.#told = false;
   }
 
   #write(silenceFrames: number): void {

@@ -54,6 +54,7 @@ export class SimulatedPlayback implements PcmSink {
   #lastProgressUs = 0;
   #streaming = false;
   #ended = false;
+  #pauses = false;
   #told = true;
   #inGap = false;
   #silenceFrames = 0;
@@ -127,6 +128,10 @@ export class SimulatedPlayback implements PcmSink {
 
   endOfStream(): void {
     this.#ended = true;
+  }
+
+  setPauses(pauses: boolean): void {
+    this.#pauses = pauses;
   }
 
   stop(): void {
@@ -218,10 +223,13 @@ export class SimulatedPlayback implements PcmSink {
       this.#told = true;
       return;
     }
-    if (!this.#inGap) this.underruns += 1;
+    if (!this.#inGap && !this.#pauses) this.underruns += 1;
     this.#inGap = true;
     this.#silence(gapChunkFrames);
     this.#silenceFrames += gapChunkFrames;
+    if (this.#writtenFrames - this.#positionFrames() > this.#margins.lowWaterFrames) {
+      this.#told = false;
+    }
   }
 
   #silence(frames: number): void {

@@ -217,6 +217,35 @@ test('low water wakes once per commit', async () => {
   await until(() => player.wakes === 2);
 });
 
+test('in a gap low water is told again each time that its silence went above it', async () => {
+  const player = await openPlayback(card.device, {
+    lowWaterFrames: 2_440,
+    guardFrames: 2_400,
+    slotFramesMax: 5_760,
+  });
+  const { playback } = player;
+  commit(playback, pattern(5_760));
+  await until(() => player.wakes > 3);
+  expect(playback.counters().silenceFrames).toBeGreaterThanOrEqual(2 * FADE_FRAMES);
+  expect(playback.counters().underruns).toBe(1);
+});
+
+test('silence in the place of a source that pauses is no underrun, and is one when it goes on', async () => {
+  const { playback } = await openPlayback(card.device);
+  const silenceBehind = async (frames: number): Promise<void> => {
+    const { silenceFrames } = playback.counters();
+    commit(playback, pattern(frames));
+    await until(() => playback.counters().silenceFrames > silenceFrames + 2 * FADE_FRAMES);
+  };
+  playback.setPauses(true);
+  await silenceBehind(960);
+  await silenceBehind(960);
+  expect(playback.counters()).toMatchObject({ underruns: 0, underrunUs: 0 });
+  playback.setPauses(false);
+  await silenceBehind(960);
+  expect(playback.counters().underruns).toBe(1);
+});
+
 test('a producer that only follows low water plays without a gap', async () => {
   const recorder = await openCapture(card.device);
   const played = pattern(28_800);

@@ -50,7 +50,7 @@ export type PlaybackCounters = {
    * an xrun; the start's silence is not counted
    */
   silenceFrames: number;
-  /** how often that began */
+  /** how often that began, but for pauses */
   underruns: number;
   /** when it began last, CLOCK_MONOTONIC, microseconds; 0 = never */
   underrunUs: number;
@@ -217,6 +217,12 @@ export class PcmPlayback {
     if (!this.#stream.open) return;
     this.#stream.memory.store(this.#stream.layout.endOfStream, 1);
     this.#stream.kick();
+  }
+
+  /** Whether the source has said that it pauses: silence in its place is no underrun. */
+  setPauses(pauses: boolean): void {
+    if (!this.#stream.open) return;
+    this.#stream.memory.store(this.#stream.layout.pauses, pauses ? 1 : 0);
   }
 
   /** Drops at once what is queued; the next commit() starts anew. */

@@ -631,6 +631,22 @@ describe('what does not come in time', () => {
     expect(bench.playTime).toBe(3 * packetFrames + 3 * concealFrames);
   });
 
+  test('is made up at the low water where the source pauses, and is no underrun then', async () => {
+    const lowWaterFrames = 7_200;
+    const packets = encoded(2);
+    const bench = await open({ lowWaterFrames });
+    const { playback } = bench.player;
+    await bench.start(packets);
+    playback.setPauses(true);
+    bench.engage({ concealFramesMax: 40 * concealFrames, marginFramesMax: 0 });
+    await until(() => playback.counters().silenceFrames > 0);
+    const made = bench.disengage();
+    expect(made).toHaveLength(40);
+    const scarce = made.filter(({ queuedFrames }) => queuedFrames < lowWaterFrames / 2);
+    expect(scarce.length).toBeLessThan(made.length / 2);
+    expect(playback.counters().underruns).toBe(0);
+  });
+
   test('and comes then, is JavaScript’s', async () => {
     const packets = encoded(3);
     let bytes: Buffer = Buffer.alloc(0);

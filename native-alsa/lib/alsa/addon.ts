@@ -20,6 +20,7 @@ export type Layout = Readonly<
     | 'endOfStream'
     | 'stop'
     | 'pitchPpm'
+    | 'pauses'
     | 'kick'
     | 'sequence'
     | 'statistics'

@@ -5,7 +5,7 @@ import { limits } from './limits.js';
 export type Margins = {
   /** when the ring is empty and the card itself holds only this much, the thread fades out */
   guardFrames: number;
-  /** total unplayed (ring + device) at which JavaScript is woken, once per commit */
+  /** total unplayed (ring + device) at which JavaScript is woken: see PcmEvents.wake */
   lowWaterFrames: number;
   /** silence before the first slot when the stream starts or restarts */
   startSilenceFrames: number;
@@ -62,7 +62,8 @@ export interface PcmEvents {
   opened(negotiated: Negotiated): void;
   /**
    * Coalesced: at most one is pending. Capture: a slot was filled since the last one; read until
-   * peek() gives nothing. Playback: low water, once per commit.
+   * peek() gives nothing. Playback: low water, once per commit,
+   * and again where silence was put in and has gone by.
    */
   wake(): void;
   /** The device is lost or could not be opened. It is closed, the thread has ended. */

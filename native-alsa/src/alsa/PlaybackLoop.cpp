@@ -247,25 +247,29 @@ void PlaybackLoop::releaseSlot() {
 
 // The source is late, and who has its stream is this thread.
 bool PlaybackLoop::conceal() {
-  if (told_ || inGap_ || sourceEnded() || fillFrames_ + ringFrames() > lowWaterFrames()) return false;
+  if (sourceEnded() || fillFrames_ + ringFrames() > lowWaterFrames()) return false;
   if (core_.conceal() != Carried::kMore) return false;
   // There may be more where a packet came at the last moment.
   carried_ = Carried::kMore;
   const int32_t head = load(StreamMemory::kJsIndex);
   if (load(StreamMemory::kStop) != stopWanted_) return false;
   head_ = head;
+  told_ = false;
   return true;
 }
 
-// JavaScript is late. The card is never let run dry: that would cost a restart, and a click.
+// JavaScript is late. The card is never let run dry: that would cost a restart, and a click. Who
+// is told of low water, and finds more because of this silence, is told again.
 int PlaybackLoop::coverGap() {
   const int64_t guard = guardFrames();
   if (fillFrames_ > guard) return 0;
   if (!inGap_) {
     inGap_ = true;
     fadedInFrames_ = 0;
-    statistic(StreamMemory::kUnderruns)++;
-    statistic(StreamMemory::kUnderrunUs) = monotonicNs() / 1000;
+    if (!pauses()) {
+      statistic(StreamMemory::kUnderruns)++;
+      statistic(StreamMemory::kUnderrunUs) = monotonicNs() / 1000;
+    }
     const snd_pcm_sframes_t written = write(fade_.out(), fade_.frames());
     fade_.forget();
     if (written < 0) return static_cast<int>(written);
@@ -276,6 +280,7 @@ int PlaybackLoop::coverGap() {
     if (written <= 0) return static_cast<int>(written);
     statistic(StreamMemory::kSilenceFrames) += written;
   }
+  if (fillFrames_ > lowWaterFrames()) told_ = false;
   return 0;
 }
 
@@ -308,7 +313,7 @@ void PlaybackLoop::reset() {
 
 void PlaybackLoop::tellLowWater() {
   if (told_) return;
-  if (!inGap_ && fillFrames_ + ringFrames() > lowWaterFrames()) return;
+  if (fillFrames_ + ringFrames() > lowWaterFrames()) return;
   told_ = true;
   tellWake();
 }
@@ -330,10 +335,12 @@ int64_t PlaybackLoop::ringFrames() const {
   return frames;
 }
 
-// JavaScript is to have the time to wake up and make up for what is missing.
+// JavaScript is to have the time to wake up and make up for what is missing. This thread waits for
+// what may still come; in a pause there is nothing to wait for.
 int64_t PlaybackLoop::lowWaterFrames() const {
-  if (!core_.isCarried) return load(StreamMemory::kLowWaterFrames);
-  return guardFrames() + core_.options.rate / kConcealsPerSecond;
+  const int64_t least = guardFrames() + core_.options.rate / kConcealsPerSecond;
+  if (core_.isCarried && !pauses()) return least;
+  return std::max<int64_t>(least, load(StreamMemory::kLowWaterFrames));
 }
 
 int64_t PlaybackLoop::guardFrames() const {

@@ -50,6 +50,8 @@ class PlaybackLoop final : public DeviceLoop {
   // and no commit has taken it back.
   bool sourceEnded() const { return ended_ && load(StreamMemory::kEndOfStream) != 0; }
 
+  bool pauses() const { return load(StreamMemory::kPauses) != 0; }
+
   Fade fade_;
   std::vector<int16_t> silence_;
   const int64_t chunkFrames_;  // silence goes into a gap in pieces of this length

@@ -33,6 +33,7 @@ class StreamMemory {
     kEndOfStream,  // 1 = no more commits are expected (JS)
     kStop,         // (number of the stop() << 12) | kJsIndex at that stop (JS)
     kPitchPpm,     // playback: by so much the card's own pitch control is to play faster (JS)
+    kPauses,       // 1 = the source has said that it pauses (JS)
     kKick = 32,    // 1 = the thread has been woken and has not looked yet (both; exchange)
     kStatisticsSequence = 48,  // seqlock, odd while the thread writes
     kStatistics = 50,          // 64-bit values from here on, low word first

@@ -31,6 +31,7 @@ Napi::Object describeLayout(Napi::Env env) {
       {"endOfStream", Memory::kEndOfStream},
       {"stop", Memory::kStop},
       {"pitchPpm", Memory::kPitchPpm},
+      {"pauses", Memory::kPauses},
       {"kick", Memory::kKick},
       {"sequence", Memory::kStatisticsSequence},
       {"statistics", Memory::kStatistics},

@@ -2,12 +2,8 @@ import { type AudioPacket, mediaRate, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { FramePool } from './FramePool.js';
-import {
-  JitterBuffer,
-  type JitterBufferLimits,
-  type PlainNext,
-  type PlayoutStep,
-} from './JitterBuffer.js';
+import { JitterBuffer, type PlainNext, type PlayoutStep } from './JitterBuffer.js';
+import type { JitterBufferLimits } from './jitterBufferLimits.js';
 import { PacketSlot, packetSlotBytes } from './PacketSlot.js';
 
 const ms = mediaRate / 1000;
@@ -382,11 +378,20 @@ describe('a pause that the source has announced', () => {
     const bench = paused({ flags: packetFlags.dtx });
     for (let i = 0; i < 40; i++) bench.step(true);
     bench.insert(1, { mediaTime: frame + 205 * ms });
-    expect(bench.step().action).toBe('wait');
-    expect(bench.step(true)).toEqual(conceal(5 * ms));
-    expect(bench.step(true)).toEqual(decode(1));
+    // The time until it is known, and is not waited for.
+    expect(bench.step()).toEqual(conceal(5 * ms));
+    expect(bench.step()).toEqual(decode(1));
     expect(bench.step(true)).toEqual(conceal(5 * ms));
     expect(bench.buffer.next(true).comfort).toBe(false);
+  });
+
+  test('waits as long as it can for a packet that is missing before the next', () => {
+    const bench = paused({ flags: packetFlags.dtx });
+    for (let i = 0; i < 40; i++) bench.step(true);
+    bench.insert(2, { mediaTime: 2 * frame + 205 * ms });
+    expect(bench.step().action).toBe('wait');
+    bench.insert(1, { mediaTime: frame + 200 * ms });
+    expect(bench.step()).toEqual(decode(1));
   });
 });
 
@@ -799,24 +804,34 @@ describe('what would go straight through', () => {
     expect(bench.buffer.plainNext).toEqual(after(11));
   });
 
-  test('is nothing while a packet waits, where the source pauses, and after a reset', () => {
+  test('is nothing while a packet waits, and after a reset', () => {
     const bench = new Bench();
     bench.insert(5);
     bench.step();
     bench.insert(7);
     expect(bench.buffer.plainNext).toBeUndefined();
-    bench.insert(6, { flags: packetFlags.dtx });
+    bench.insert(6);
     bench.step();
     bench.step();
     expect(bench.buffer.plainNext).toEqual(after(7));
-    bench.insert(8, { payload: Uint8Array.of(0xf8, 0) });
-    bench.step();
-    expect(bench.buffer.plainNext).toBeUndefined();
-    bench.insert(9);
-    bench.step();
-    expect(bench.buffer.plainNext).toBeDefined();
     bench.buffer.reset();
     expect(bench.buffer.plainNext).toBeUndefined();
+  });
+
+  test('may be made up for longer where the source pauses, and not for ever', () => {
+    const bench = new Bench();
+    bench.insert(5, { payload: Uint8Array.of(0xf8, 0) });
+    bench.step();
+    const most = limits.comfortMsMax * ms;
+    expect(bench.buffer.pauses).toBe(true);
+    expect(bench.buffer.plainNext).toMatchObject({ nextSeq: 6, concealFramesMax: most });
+    bench.buffer.passConcealed(most);
+    expect(bench.buffer.plainNext).toBeUndefined();
+    expect(bench.step(true).action).toBe('rest');
+    bench.insert(6, { mediaTime: 6 * frame + most });
+    bench.step();
+    expect(bench.buffer.pauses).toBe(false);
+    expect(bench.buffer.plainNext).toMatchObject({ concealFramesMax: limits.concealMsMax * ms });
   });
 
   test('moves on with what was made up, and with the card’s own silence', () => {

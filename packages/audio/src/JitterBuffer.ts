@@ -2,39 +2,13 @@ import { strict as assert } from 'node:assert';
 import { type DropPlace, mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
 import { hasRedundancy, isDtx } from './codec/opusPacket.js';
 import type { FramePool } from './FramePool.js';
+import { type JitterBufferLimits, jitterBufferLimits } from './jitterBufferLimits.js';
 import type { PacketSlot } from './PacketSlot.js';
 
 /** How much audio is to be unplayed when a packet comes; it may change at any time. */
 export interface PlayoutGoal {
   readonly goalFrames: number;
 }
-
-export type JitterBufferLimits = {
-  /**
-   * Audio that may wait here, in milliseconds, while no size is set; beyond it the oldest goes
-   * (`jitter_overflow`).
-   */
-  capacityMs: number;
-  /** No size is more than this. */
-  sizedMsMax: number;
-  /** Packets that may wait, whatever their length: the size of the pool's share. */
-  packetsMax: number;
-  /** Longest gap that is filled with made-up audio; a longer one is skipped. */
-  concealMsMax: number;
-  /** A source that has said that it pauses gets comfort noise for so long, then silence. */
-  comfortMsMax: number;
-  /** A source that is late for so long without a pause has moved its clock: it is followed. */
-  lateMsMax: number;
-};
-
-export const jitterBufferLimits: JitterBufferLimits = {
-  capacityMs: 200,
-  sizedMsMax: 400,
-  packetsMax: 80,
-  concealMsMax: 100,
-  comfortMsMax: 1_000,
-  lateMsMax: 100,
-};
 
 /** What is to be done to get the next audio. The object is used again by the next call. */
 export type PlayoutStep = {
@@ -106,7 +80,6 @@ export class JitterBuffer {
   /** Arrival less media time of the packet that came at #lateSinceMs. */
   #lateTransitMs = 0;
   #restart = true;
-  /** The source said last that it pauses. */
   #pauses = false;
   /** Media times of the packets that were taken last; a ring. */
   readonly #taken = new Float64Array(takenMax).fill(-1);
@@ -132,10 +105,15 @@ export class JitterBuffer {
     return this.#packetFrames;
   }
 
+  /** The source said last that it pauses. */
+  get pauses(): boolean {
+    return this.#pauses;
+  }
+
   /** What would go straight through; undefined where the next packet is not as simple. */
   get plainNext(): PlainNext | undefined {
-    if (this.#restart || this.#pauses || this.#queue.length > 0) return undefined;
-    const concealFramesMax = this.#limits.concealMsMax * framesPerMs - this.#concealedRun;
+    if (this.#restart || this.#queue.length > 0) return undefined;
+    const concealFramesMax = this.#concealFramesMax - this.#concealedRun;
     if (this.#playTime === undefined || concealFramesMax < concealStepFrames) return undefined;
     return {
       nextSeq: (this.#lastSeq + 1) >>> 0,
@@ -235,7 +213,9 @@ export class JitterBuffer {
     this.#playTime ??= head.mediaTime;
     const gap = head.mediaTime - this.#playTime;
     if (this.#restart || gap <= 0 || !this.#isFilled(head, gap)) return this.#takeHead(head);
-    if (!urgent) return this.#say('wait', 0);
+    // Where nothing is missing, behind a pause, there is nothing to wait for.
+    const isNext = head.seq === (this.#lastSeq + 1) >>> 0;
+    if (!urgent && !isNext) return this.#say('wait', 0);
     return this.#fillGap(head, gap);
   }
 
@@ -364,11 +344,15 @@ export class JitterBuffer {
     return this.#conceal(Math.min(missing, concealStepFrames));
   }
 
-  #concealEmpty(): PlayoutStep {
+  get #concealFramesMax(): number {
     const { concealMsMax, comfortMsMax } = this.#limits;
-    const most = (this.#pauses ? comfortMsMax : concealMsMax) * framesPerMs;
+    return (this.#pauses ? comfortMsMax : concealMsMax) * framesPerMs;
+  }
+
+  #concealEmpty(): PlayoutStep {
     if (this.#playTime === undefined || this.#restart) return this.#say('wait', 0);
-    if (this.#concealedRun >= most) return this.#say(this.#pauses ? 'rest' : 'wait', 0);
+    if (this.#concealedRun >= this.#concealFramesMax)
+      return this.#say(this.#pauses ? 'rest' : 'wait', 0);
     this.#concealedRun += concealStepFrames;
     return this.#conceal(concealStepFrames);
   }

@@ -69,15 +69,10 @@ export class FastPlayout {
     if (!source) return;
     this.#source = undefined;
     const rows = this.#path.disengage();
-    let packets = 0;
-    for (let index = 0; index < rows; index++) {
-      const carried = this.#path.packet(index);
-      if (!carried.concealed) packets += 1;
-      this.#tell(carried);
-    }
+    for (let index = 0; index < rows; index++) this.#tell(this.#path.packet(index));
     this.#player.played.end = this.#path.historyEnd;
     this.#isToRead = this.#path.handedOver;
-    this.#vain = this.#isToRead && packets === 0 ? this.#vain + 1 : 0;
+    this.#vain = this.#isToRead && rows === 0 ? this.#vain + 1 : 0;
     if (this.#vain === vainMax) {
       this.#vain = 0;
       this.#restPackets = restPackets;

@@ -29,6 +29,8 @@ export interface PcmSink {
   /** Drops at once what is queued; the next commit starts anew. */
   stop(): void;
   endOfStream(): void;
+  /** Whether the source has said that it pauses: silence in its place is no underrun. */
+  setPauses(pauses: boolean): void;
   /**
    * Where the card's own pace can be steered: positive plays faster.
    *

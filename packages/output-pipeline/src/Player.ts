@@ -109,7 +109,8 @@ export class Player {
       decoder,
       resampler,
       historyEnd: this.played.end,
-      marginFramesMax: goalFrames + backlogFrames / 2,
+      // A packet that ends a pause is for the player.
+      marginFramesMax: this.#jitter.pauses ? 0 : goalFrames + backlogFrames / 2,
       scarceFrames: lowWaterFrames + scarceFrames,
       silenceFrames,
       standstillUs,
@@ -126,7 +127,7 @@ export class Player {
   noteConcealed(carried: CarriedPacket): void {
     this.#card.lookAs(carried);
     this.#jitter.passConcealed(carried.frames);
-    this.#counters.concealedFrames += carried.frames;
+    if (!this.#jitter.pauses) this.#counters.concealedFrames += carried.frames;
     this.#card.noteGiven(carried.committedFrames);
   }
 
@@ -281,6 +282,7 @@ export class Player {
     }
     this.#measure(packet, step.trimFrames, startUs, this.#options.clock());
     packet.release();
+    this.#sink.setPauses(this.#jitter.pauses);
     if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
     else this.#commit(slot, nowUs);
   }

@@ -36,6 +36,8 @@ class Sink {
 
   endOfStream(): void {}
 
+  setPauses(): void {}
+
   setMargins(): void {}
 
   steer(ppm: number): number {

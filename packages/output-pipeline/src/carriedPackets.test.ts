@@ -11,7 +11,7 @@ import { type CarriedPacket, type PlayoutEngagement, Resampler } from '@kvm-audi
 import { type AudioPacket, mediaRate, noDrops, packetFlags } from '@kvm-audio/protocol';
 import { Random } from '../../../test/helpers/random.js';
 import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
-import { SimulatedCard } from '../../../test/helpers/SimulatedCard.js';
+import { SimulatedCard, silence } from '../../../test/helpers/SimulatedCard.js';
 import { Player } from './Player.js';
 import type { PlayerCounters } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
@@ -98,14 +98,14 @@ class Bench {
   readonly #piece = new Int16Array(2 * 60 * ms);
   #lowWater = false;
   /** So much later than it is told does the player's process do something. */
-  readonly #wakeUs: number;
+  readonly #wakeMs: () => number;
   #wakesAtUs = Infinity;
   /** What it is to read then. */
   readonly #unread: AudioPacket[] = [];
 
-  constructor(carries: boolean, fixedMs: number | undefined = targetMs, wakeMs = 0) {
+  constructor(carries: boolean, fixedMs: number | undefined = targetMs, wakeMs = () => 0) {
     this.#carries = carries;
-    this.#wakeUs = wakeMs * 1000;
+    this.#wakeMs = wakeMs;
     const pool = new FramePool(
       'packets',
       { jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 },
@@ -154,8 +154,9 @@ class Bench {
 
   /** The process is told; one thing or another, it looks at all. */
   #tell(): void {
-    this.#wakesAtUs = Math.min(this.#wakesAtUs, this.card.nowUs + this.#wakeUs);
-    if (this.#wakeUs === 0) this.#wakeUp();
+    const wakeMs = this.#wakeMs();
+    this.#wakesAtUs = Math.min(this.#wakesAtUs, this.card.nowUs + 1000 * wakeMs);
+    if (wakeMs === 0) this.#wakeUp();
   }
 
   /** See OutputPipeline: what came is read, and low water is for who is not lent the stream. */
@@ -169,13 +170,16 @@ class Bench {
     if (!this.#lent) this.player.onLowWater(nowUs);
   }
 
-  /** While it carries, the card's thread makes up what is missing, and later than the player. */
+  /** While it carries, the card's thread makes up what is missing, later than the player in a loss. */
   #lookAtLowWater(): void {
     const lent = this.#lent;
-    if (lent && this.card.queuedFrames() > guardFrames + ms / 2) return;
+    const mayCome = lent && !this.jitter.pauses;
+    if (mayCome && this.card.queuedFrames() > guardFrames + ms / 2) return;
     if (!this.#lowWater) return;
     this.#lowWater = false;
-    if (!lent || lent.concealFramesMax < lent.concealFrames) {
+    const { silenceFrames } = this.card.playout();
+    const knowsAll = lent?.silenceFrames === silenceFrames;
+    if (!lent || !knowsAll || lent.concealFramesMax < lent.concealFrames) {
       this.#tell();
       return;
     }
@@ -379,6 +383,7 @@ describe('a player that is told of carried packets', () => {
         (seq) => (sometimes(seq) > 30 && sometimes(seq) < 50 ? undefined : 0),
         (seq) => packetOf(seq, sometimes(seq) === 30 ? { payload: Buffer.of(toc, 0) } : {}),
       ),
+      true,
     ],
   ])('%s is where it would be had they come to it', (_, arrivals, concealed = false) => {
     const [carrying, plain] = both(arrivals, 1_000 + seconds * 1000);
@@ -412,7 +417,7 @@ describe('a player that is told of carried packets', () => {
       delayMs = Math.max(ownMs, delayMs - packetMs);
       return delayMs;
     });
-    const benches = [true, false].map((carries) => new Bench(carries, targetMs, 3));
+    const benches = [true, false].map((carries) => new Bench(carries, targetMs, () => 3));
     for (const bench of benches) bench.run(arrivals, 1_000 + seconds * 1000);
     const [carrying, plain] = benches as [Bench, Bench];
     expect(carrying.carriedCount).toBeGreaterThan(packets / 2);
@@ -458,5 +463,62 @@ describe('a player that is told of carried packets', () => {
     const off = carrying.counters.concealedFrames - plain.counters.concealedFrames;
     expect(Math.abs(off)).toBeLessThan(20 * ms);
     expect(carrying.card.underruns).toBe(plain.card.underruns);
+  });
+});
+
+describe('pauses of 800 ms, where the process is 3 to 10 ms late each time,', () => {
+  const goalMs = 20;
+  const soundPackets = 200;
+  const pausePackets = 80;
+
+  /** All the time but for the pauses. The last packet before each says that it pauses. */
+  function withPauses(): Arrival[] {
+    let seq = 0;
+    return Array.from({ length: packets }, (_, at): Arrival[] => {
+      const phase = at % (soundPackets + pausePackets);
+      if (phase > soundPackets) return [];
+      const mediaTime = at * packetMs * ms;
+      const payload = phase === soundPackets ? Buffer.of(toc, 0) : undefined;
+      const packet = packetOf(seq, { mediaTime, captureTimeUs: undefined });
+      seq += 1;
+      return [
+        { atMs: 1_000 + (at + 1) * packetMs, packet: { ...packet, ...(payload && { payload }) } },
+      ];
+    }).flat();
+  }
+
+  function played(carries: boolean, seed: number): Bench {
+    const random = new Random(seed);
+    const bench = new Bench(carries, goalMs, () => 3 + 7 * random.next());
+    bench.run(withPauses(), 1_000 + seconds * 1000);
+    expect(bench.counters.drops).toEqual(noDrops());
+    expect(bench.card.underruns).toBe(0);
+    return bench;
+  }
+
+  /** Lengths of the silences behind the start's, in milliseconds. */
+  function gapsMs({ card: { heard } }: Bench): number[] {
+    const gaps: number[] = [];
+    for (let from = heard.indexOf(silence, goalMs * ms); from >= 0; ) {
+      const length = heard.subarray(from).findIndex((sample) => sample !== silence);
+      gaps.push(length / ms);
+      from = length < 0 ? -1 : heard.indexOf(silence, from + length);
+    }
+    return gaps;
+  }
+
+  const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+
+  test.each(seeds)('are comfort noise without a gap (seed %i)', (seed) => {
+    const bench = played(true, seed);
+    expect(bench.concealedCount).toBeGreaterThan(6 * (780 / 5));
+    expect(gapsMs(bench)).toEqual([]);
+  });
+
+  test.each(seeds)('are no underrun without a fast path, and it goes on (seed %i)', (seed) => {
+    const gaps = gapsMs(played(false, seed));
+    expect(gaps.length).toBeGreaterThan(10);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(10);
+    expect(Math.min(...gaps)).toBeGreaterThan(0);
   });
 });
