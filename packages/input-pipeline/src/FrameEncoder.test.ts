@@ -169,6 +169,34 @@ describe('a frame encoder', () => {
     expect(heard[1]).toBeLessThan(5);
   });
 
+  test.each([0, 4, 8, 12, 20, 30])('that was reset starts without a step (phase %i)', (phase) => {
+    const backend = new NativeBackend(loadOpusAddon());
+    const frames = 960;
+    const step = (2 * Math.PI) / 48;
+    const stepMax = Math.ceil(13_000 * step);
+    const sound = Int16Array.from(
+      { length: 2 * 3 * frames },
+      (_, i) => 13_000 * Math.sin(step * ((i >> 1) + phase)),
+    );
+    const encoder = new FrameEncoder(backend, 2, bench(2).format('medium'), {});
+    const decoder = backend.createDecoder(2);
+    encoder.encode(sound.slice(0, 2 * frames), frames, out);
+    encoder.reset();
+    const heard: number[] = [0];
+    for (let frame = 0; frame < 3; frame++) {
+      const pcm = sound.subarray(2 * frame * frames, 2 * (frame + 1) * frames);
+      const bytes = encoder.encode(pcm, frames, out);
+      const decoded = new Int16Array(2 * frames);
+      decoder.decode(out.subarray(0, bytes), decoded);
+      heard.push(...decoded.filter((_, i) => i % 2 === 0));
+    }
+    encoder.close();
+    decoder.close();
+    expect(Math.max(...heard)).toBeGreaterThan(12_000);
+    const steps = heard.slice(1).map((sample, i) => Math.abs(sample - (heard[i] ?? 0)));
+    expect(Math.max(...steps)).toBeLessThanOrEqual(2 * stepMax);
+  });
+
   test('closes its encoder', () => {
     const { encoder, encoders } = bench();
     encoder.close();

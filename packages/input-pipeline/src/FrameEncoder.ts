@@ -7,6 +7,7 @@ import {
   encoderSettings,
   type OpusEncoder,
 } from '@kvm-audio/audio';
+import { fadeIn } from './fadeIn.js';
 
 /**
  * How much of its bitrate the encoder keeps at least from one frame to the next. With constrained
@@ -38,6 +39,7 @@ export class FrameEncoder {
   #settings: EncoderSettings;
   /** The encoder's: not yet down to that of the settings after a change. */
   #bitrate: number;
+  #isReset = false;
 
   constructor(
     backend: CodecBackend,
@@ -84,8 +86,14 @@ export class FrameEncoder {
     return this.#bitrate > this.#settings.bitrate ? undefined : this.#encoder.role;
   }
 
-  /** @returns the packet's length in bytes. See OpusEncoder.encode. */
+  /**
+   * See OpusEncoder.encode; after a reset `pcm` itself is faded in.
+   *
+   * @returns the packet's length in bytes.
+   */
   encode(pcm: Int16Array, frames: number, out: Uint8Array): number {
+    if (this.#isReset) fadeIn(pcm, this.#encoder.channels);
+    this.#isReset = false;
     const bytes = this.#encoder.encode(pcm, frames, out);
     if (this.#bitrate > this.#settings.bitrate) {
       this.#setBitrate(this.#bitrate * bitrateKept, this.#settings);
@@ -93,9 +101,14 @@ export class FrameEncoder {
     return bytes;
   }
 
-  /** What follows has nothing to do with what was encoded: of that nothing comes out any more. */
+  /**
+   * What follows has nothing to do with what was encoded: of that nothing comes out any more, and
+   * what follows is faded in. Who plays it cannot: for the length of the look-ahead there is
+   * nothing to fade.
+   */
   reset(): void {
     this.#encoder.reset();
+    this.#isReset = true;
   }
 
   close(): void {

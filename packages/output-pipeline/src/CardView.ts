@@ -26,6 +26,7 @@ export class CardView {
   /** Since when audio is given to it: it has nothing to stand still for before. */
   #givenSinceUs: number | undefined;
   #givenFrames = 0;
+  #hasFaded = false;
   #standsStill = false;
 
   constructor(sink: PcmSink) {
@@ -54,6 +55,11 @@ export class CardView {
   /** Given since the stream began. */
   get givenFrames(): number {
     return this.#givenFrames;
+  }
+
+  /** Its thread has put in silence behind all that was given, which has died away in it. */
+  get hasFaded(): boolean {
+    return this.#hasFaded;
   }
 
   get standsStill(): boolean {
@@ -87,6 +93,7 @@ export class CardView {
     this.#lookUs = nowUs;
     const silenceFrames = playout.silenceFrames - this.#silenceFrames;
     this.#silenceFrames = playout.silenceFrames;
+    this.#hasFaded ||= silenceFrames > 0;
     return silenceFrames;
   }
 
@@ -125,6 +132,7 @@ export class CardView {
     this.#fillFrames += frames;
     this.#ringFrames += frames;
     this.#givenFrames += frames;
+    this.#hasFaded = false;
   }
 
   /** The first commit starts it, with so much silence. */

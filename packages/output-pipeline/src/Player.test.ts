@@ -872,6 +872,26 @@ describe('a new timeline in a running stream', () => {
     expect(bench.delays(0, 950)).toHaveLength(1);
     expect(bench.delays(1_100, 1_850)).toHaveLength(1);
   });
+
+  test('behind a silence of the card lets nothing of before be heard again, and fades in', () => {
+    const bench = new Bench();
+    bench.decoder.real = () => 10_000;
+    const arrivals = stream(100, 20)
+      .filter(({ packet: { seq } }) => seq < 50 || seq >= 70)
+      .map(({ atMs, packet }) => ({
+        atMs,
+        packet: { ...packet, flags: packet.seq === 70 ? packetFlags.discontinuity : 0 },
+      }));
+    bench.run(arrivals, 2_900);
+    expect(bench.card.underruns).toBe(1);
+    const { heard } = bench.card;
+    const behind = heard.subarray(heard.lastIndexOf(silence) + 1);
+    expect(behind.length).toBeGreaterThan(400 * ms);
+    // Silence, and rising sound.
+    expect(behind[0]).toBe(0);
+    expect(behind.every((sample, i) => sample >= (behind[i - 1] ?? 0))).toBe(true);
+    expect(behind.at(-1)).toBe(10_000);
+  });
 });
 
 describe('a timeline that jumps by hours without a word', () => {

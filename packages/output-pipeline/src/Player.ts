@@ -329,6 +329,7 @@ export class Player {
       this.#card.noteStart(goalFrames);
       return;
     }
+    if (this.#card.hasFaded) this.#writer.noteFaded();
     const missing = Math.round(goalFrames - this.#card.fillFrames);
     const slot = missing > 0 ? this.#writer.acquire() : undefined;
     if (slot) this.#commitSilence(slot, Math.min(missing, packetFramesMax), nowUs);

@@ -89,6 +89,11 @@ export class PlayoutWriter {
     this.#matcher.reset();
   }
 
+  /** What was given out last has died away: nothing of it goes on. */
+  noteFaded(): void {
+    this.#splicer.forget();
+  }
+
   /** Silence, with what was given out last dying away in it. */
   fadeOut(pcm: Int16Array, frames: number): void {
     this.#splicer.fadeOut(pcm, frames);
