@@ -70,9 +70,9 @@ export class CardView {
     return this.#streaming && !this.#standsStill;
   }
 
-  /** A card that stands still keeps something to play: from that it is seen to move on. */
+  /** It has something to play: from that it is seen to move on. */
   get isHeldUp(): boolean {
-    return this.#standsStill && (this.#streaming || this.#fillFrames > 0);
+    return this.#streaming || this.#fillFrames > 0;
   }
 
   /** Nothing that was given was heard yet. */

@@ -688,6 +688,27 @@ describe('a card that stands still', () => {
     bench.assertAllHome();
   });
 
+  test('plays nothing of what waited for it when it moves', () => {
+    const bench = new Bench();
+    const numberOf = (time: number): number => Math.floor(time / (20 * ms));
+    bench.decoder.real = numberOf;
+    const arrivals = stream(200, 20);
+    bench.run(arrivals, 2_005);
+    bench.card.idle = true;
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 2_005),
+      3_005,
+    );
+    const played = bench.card.heard.length;
+    bench.card.idle = false;
+    const later = arrivals.filter(({ atMs }) => atMs > 3_005);
+    bench.run(later, 3_505);
+    const heard = bench.card.heard.subarray(played).filter((sample) => sample > 0);
+    expect(heard.length).toBeGreaterThan(300 * ms);
+    expect(heard[0]).toBe(numberOf(later[0]!.packet.mediaTime));
+    expect(bench.card.underruns).toBe(0);
+  });
+
   test('from before the start on says so too, whatever is given to it, and plays at once', () => {
     const bench = new Bench();
     bench.card.idle = true;

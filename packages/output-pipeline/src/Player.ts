@@ -78,8 +78,9 @@ export class Player {
       return;
     }
     this.#look(nowUs);
-    if (this.#card.isHeldUp) {
+    if (this.#card.standsStill) {
       this.#counters.drops.card_standstill += 1;
+      if (!this.#card.isHeldUp) this.#holdUp(nowUs);
       return;
     }
     this.#watchMargin(packet, frames, nowUs);
@@ -221,15 +222,20 @@ export class Player {
     if (this.#card.standsStill !== stoodStill) this.#startAnew();
   }
 
-  /** Nobody hears what waited for a card that stood still: it begins with what comes next. */
+  /** Nobody hears what waits for a card that stands still, nor what waited when it moves again. */
   #startAnew(): void {
     this.#jitter.reset();
     this.#forgetMargin();
-    if (this.#card.standsStill) return;
     this.#sink.stop();
     this.#writer.forget();
     this.#decoder.reset();
     this.#card.noteStop();
+  }
+
+  /** By silence, enough until the next packet comes, a card is seen to move again. */
+  #holdUp(nowUs: number): void {
+    const slot = this.#writer.acquire();
+    if (slot) this.#commitSilence(slot, packetFramesMax, nowUs);
   }
 
   #pump(nowUs: number): void {
