@@ -115,6 +115,15 @@ describe('a pace other than the card’s', () => {
     expect(writer.isResampling).toBe(false);
   });
 
+  test('keeps nothing of a sound that has died away in the resampler', () => {
+    const { writer, play } = bench();
+    writer.steer(200);
+    play();
+    expect(writer.heldFrames).toBeGreaterThan(0);
+    writer.noteFaded();
+    expect(writer.heldFrames).toBe(0);
+  });
+
   test('is resampled where the card has no such control', () => {
     const { resampler, writer, play } = bench();
     writer.steer(0.25);

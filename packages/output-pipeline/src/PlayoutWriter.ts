@@ -89,9 +89,10 @@ export class PlayoutWriter {
     this.#matcher.reset();
   }
 
-  /** What was given out last has died away: nothing of it goes on. */
+  /** What was given out last has died away: nothing of it goes on, nor what the resampler holds. */
   noteFaded(): void {
     this.#splicer.forget();
+    this.#matcher.reset();
   }
 
   /** Silence, with what was given out last dying away in it. */
