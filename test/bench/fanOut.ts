@@ -16,6 +16,8 @@ export type FanOutLeg = {
   privateDirtyMb: number;
   /** After all have stopped reading for longer than their queues are. */
   stalledPrivateDirtyMb: number;
+  /** Then: packets that wait, all clients' queues together, and how many ever can. */
+  waiting: { packets: number; packetsMax: number };
   packets: number;
   missed: number;
   /** From the end of a frame at the card until the listener that is served last has it. */
@@ -29,7 +31,7 @@ export type FanOutPlan = { rounds: number; seconds: number; warmUpSeconds: numbe
 const counts = [1, 2, 4, 8, 16, 32, 64];
 /** After the listeners have come. */
 const settleMs = 1_500;
-const stallMs = 1_000;
+const stallMs = 2_000;
 /** Starting and stopping one leg's listeners, at most, on a busy machine. */
 const spareSecondsPerLeg = 6;
 
@@ -91,12 +93,18 @@ async function measureListeners(
     process.kill(sinks.pid, 'SIGSTOP');
     await pause(stallMs);
     const stalled = memory(pid);
+    // A heartbeat's: of within the second, when the queues have been full for long.
+    const { stream } = (await daemon.status()).input;
     process.kill(sinks.pid, 'SIGCONT');
     return {
       listeners,
       cpuPercent: cpuPercent(before, after).input ?? Number.NaN,
       privateDirtyMb,
       stalledPrivateDirtyMb: stalled.privateDirtyMb,
+      waiting: {
+        packets: stream?.pools.packets.inUse ?? Number.NaN,
+        packetsMax: stream?.pools.packets.slots ?? Number.NaN,
+      },
       packets: counted.packets ?? Number.NaN,
       missed: counted.missed ?? Number.NaN,
       lastP50Ms: counted.p50 ?? Number.NaN,

@@ -95,6 +95,7 @@ export function fanOutMedian(
 export function fanOutTable({ fanOut }: Results): string {
   const head = 'listeners, CPU % of a core, % of one listener’s per added listener';
   const memoryHead = 'private dirty MB over one listener’s, the same with full queues';
+  const queueHead = 'packets in all queues then (at most)';
   const more = 'missed packets, last listener p50 ms, p99 ms, max ms';
   const counts = [...new Set(fanOut.map(({ listeners }) => listeners))];
   const at = (listeners: number, value: (leg: FanOutLeg) => number): number =>
@@ -102,7 +103,7 @@ export function fanOutTable({ fanOut }: Results): string {
   const one = at(1, (leg) => leg.cpuPercent);
   const oneMb = at(1, (leg) => leg.privateDirtyMb);
   return markdownTable(
-    `${head}, ${memoryHead}, ${more}`.split(', '),
+    `${head}, ${memoryHead}, ${queueHead}, ${more}`.split(', '),
     counts.map((count) => {
       const cpu = at(count, (leg) => leg.cpuPercent);
       const legs = fanOut.filter(({ listeners }) => listeners === count);
@@ -112,6 +113,7 @@ export function fanOutTable({ fanOut }: Results): string {
         count === 1 ? '' : oneDigit((100 * (cpu - one)) / one / (count - 1)),
         oneDigit(at(count, (leg) => leg.privateDirtyMb) - oneMb),
         oneDigit(at(count, (leg) => leg.stalledPrivateDirtyMb) - oneMb),
+        `${at(count, (leg) => leg.waiting.packets)} (${at(count, (leg) => leg.waiting.packetsMax)})`,
         String(sum(legs.map(({ missed }) => missed))),
         ...[at(count, (leg) => leg.lastP50Ms), at(count, (leg) => leg.lastP99Ms)].map(twoDigits),
         twoDigits(Math.max(...legs.map(({ lastMaxMs }) => lastMaxMs))),

@@ -783,6 +783,16 @@ test('an encoder that starts anew meets a decoder that does, and no other packet
   expect(happened.filter((what) => what === 'reset')).toHaveLength(1);
 });
 
+test('a decoder goes on behind a rest of the same encoder, and begins anew for the next one', () => {
+  const bench = new Bench();
+  const reset = jest.spyOn(bench.decoder, 'reset');
+  bench.run(stream(50, 20), 2_500);
+  bench.player.rest();
+  expect(reset).not.toHaveBeenCalled();
+  bench.player.end(bench.card.nowUs);
+  expect(reset).toHaveBeenCalledTimes(1);
+});
+
 describe('a start with a backlog', () => {
   const backlog = stream(500, 20, (seq) => Math.max(0, 100 - (seq + 1) * 20));
 

@@ -188,6 +188,7 @@ export class Player {
     const slot = this.#card.streaming && this.#writer.acquire();
     if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
     this.rest();
+    this.#decoder.reset();
     this.#options.target.reset();
   }
 
@@ -198,10 +199,9 @@ export class Player {
     this.#commit(slot, nowUs);
   }
 
-  /** Nothing comes any more: an empty ring is no underrun from now on. */
+  /** Nothing comes any more: an empty ring is no underrun. The encoder may go on where it was. */
   rest(): void {
     this.#jitter.reset();
-    this.#decoder.reset();
     if (this.#card.standsStill) this.#sink.stop();
     this.#card.endOfStream();
     this.#writer.forget();
@@ -228,7 +228,6 @@ export class Player {
     this.#forgetMargin();
     this.#sink.stop();
     this.#writer.forget();
-    this.#decoder.reset();
     this.#card.noteStop();
   }
 
