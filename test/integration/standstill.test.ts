@@ -5,8 +5,8 @@ import { PcmRecording, pcmFormat } from '../helpers/PcmRecording.js';
 import { SdkBridge } from '../helpers/SdkBridge.js';
 import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
 
-/** A decoder that begins within a stream makes a little of its own, 40 at most; sound has 16,000. */
-const decoderNoise = 300;
+/** What a codec makes of silence behind sound; sound has 16,000. */
+const codecNoise = 300;
 
 let daemon: TestDaemon;
 let bridge: SdkBridge | undefined;
@@ -123,7 +123,7 @@ describe.each([
       await recording.waitFor(before + pcmFormat.rate / 2);
       const heard = (await recording.stop()).subarray(before * pcmFormat.channels);
       expect(heard.length).toBeGreaterThan(pcmFormat.rate / 2);
-      expect(heard.findIndex((sample) => Math.abs(sample) > decoderNoise)).toBe(-1);
+      expect(heard.findIndex((sample) => Math.abs(sample) > codecNoise)).toBe(-1);
     } finally {
       await recording.abandon();
     }

@@ -81,6 +81,7 @@ export class Player {
     if (this.#card.standsStill) {
       this.#counters.drops.card_standstill += 1;
       if (!this.#card.isHeldUp) this.#holdUp(nowUs);
+      this.#decodeUnheard(packet, frames);
       return;
     }
     this.#watchMargin(packet, frames, nowUs);
@@ -279,9 +280,7 @@ export class Player {
   #decode(step: PlayoutStep, slot: PcmSlot, nowUs: number): void {
     const packet = step.packet as PacketSlot;
     const startUs = this.#options.clock();
-    // A new encoder's first packets, on the state of the last one's, can reach full scale.
-    if (packet.flags & packetFlags.discontinuity) this.#decoder.reset();
-    if (!this.#decoder.decode(packet.payload, step.frames, slot.pcm)) {
+    if (!this.#decoder.decode(packet.payload, packet.flags, step.frames, slot.pcm)) {
       this.#counters.drops.decode_error += 1;
       this.#counters.concealedFrames += step.frames;
     }
@@ -293,10 +292,11 @@ export class Player {
   }
 
   /** With it the decoder is where the next packet needs it; without, that one sounds wrong. */
-  #decodeUnheard({ bytes, payloadStart, payloadEnd }: ReceivedPacket, frames: number): void {
+  #decodeUnheard(packet: ReceivedPacket, frames: number): void {
     const slot = this.#writer.acquire();
     if (!slot) return;
-    this.#decoder.decode(bytes.subarray(payloadStart, payloadEnd), frames, slot.pcm);
+    const payload = packet.bytes.subarray(packet.payloadStart, packet.payloadEnd);
+    this.#decoder.decode(payload, packet.flags, frames, slot.pcm);
     if (this.#card.streaming) this.#writer.breakOff();
   }
 

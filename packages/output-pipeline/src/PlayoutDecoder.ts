@@ -1,4 +1,5 @@
 import type { OpusDecoder } from '@kvm-audio/audio';
+import { packetFlags } from '@kvm-audio/protocol';
 
 /** A decoder that never throws: what is broken is made up for. */
 export class PlayoutDecoder {
@@ -13,10 +14,16 @@ export class PlayoutDecoder {
     return this.#decoder.role;
   }
 
-  /** @returns false where the packet is broken. */
-  decode(packet: Uint8Array, frames: number, pcm: Int16Array): boolean {
+  /**
+   * A new encoder's packet begins anew: on the state of the last one's it can reach full scale.
+   *
+   * @param flags of the packet
+   * @returns false where the packet is broken.
+   */
+  decode(payload: Uint8Array, flags: number, frames: number, pcm: Int16Array): boolean {
+    if (flags & packetFlags.discontinuity) this.#decoder.reset();
     try {
-      this.#decoder.decode(packet, pcm);
+      this.#decoder.decode(payload, pcm);
       return true;
     } catch {
       this.#decoder.conceal(frames, pcm);
