@@ -2,6 +2,7 @@ import { type EncoderSettings, isDtx, NativeBackend } from '@kvm-audio/audio';
 import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import { packetFlags } from '@kvm-audio/protocol';
 import type { PcmSlot } from '../../packages/output-pipeline/src/PcmSink.js';
+import { musicEncoder } from '../helpers/musicEncoder.js';
 import { steepestStep } from '../helpers/signal.js';
 import { speechSignal } from '../helpers/syntheticSignals.js';
 import { PlayoutSimulation } from './PlayoutSimulation.js';
@@ -80,18 +81,6 @@ describe('music whose packets are missing now and then', () => {
     phase += (2 * Math.PI * (800 - 500 * Math.cos((Math.PI * frame) / rate))) / rate;
     chirp.fill(Math.round(peak * Math.sin(phase)), 2 * frame, 2 * frame + 2);
   }
-  const settings: EncoderSettings = {
-    bitrate: 128_000,
-    complexity: 5,
-    vbr: true,
-    constrainedVbr: true,
-    dtx: false,
-    fec: false,
-    expectedLossPercent: 0,
-    signal: 'music',
-    bandwidthMax: 'full',
-    forcedChannels: 0,
-  };
 
   /** @param delayMs of each packet, which comes behind the one before it; undefined: it is lost. */
   function* packets(
@@ -99,7 +88,7 @@ describe('music whose packets are missing now and then', () => {
     delayMs: (seq: number) => number | undefined,
   ): Generator<Arrival> {
     const frames = frameMs * 48;
-    const encoder = new NativeBackend(loadOpusAddon()).createEncoder('audio', 2, settings);
+    const encoder = new NativeBackend(loadOpusAddon()).createEncoder('audio', 2, musicEncoder);
     let lastUs = 0;
     for (let seq = 0; (seq + 1) * frames <= seconds * rate; seq++) {
       const mediaTime = seq * frames;

@@ -1,6 +1,7 @@
 import { NativeBackend } from '@kvm-audio/audio';
 import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
 import { packetFlags } from '@kvm-audio/protocol';
+import { musicEncoder } from '../../../test/helpers/musicEncoder.js';
 import { musicSignal } from '../../../test/helpers/syntheticSignals.js';
 import { PlayoutDecoder } from './PlayoutDecoder.js';
 
@@ -10,18 +11,7 @@ const broken = Uint8Array.of(0xff, 0xff, 0xff);
 
 /** Packets of one encoder, one after another. */
 function packetsOf(count: number): Uint8Array[] {
-  const encoder = backend.createEncoder('audio', 2, {
-    bitrate: 96_000,
-    complexity: 5,
-    vbr: true,
-    constrainedVbr: true,
-    dtx: false,
-    fec: false,
-    expectedLossPercent: 0,
-    signal: 'music',
-    bandwidthMax: 'full',
-    forcedChannels: 0,
-  });
+  const encoder = backend.createEncoder('audio', 2, musicEncoder);
   const music = musicSignal(count * frames, 2);
   const packets = Array.from({ length: count }, (_, i) => {
     const out = new Uint8Array(1_500);
