@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { NeverError } from './waitFor.js';
 
-const outputCharsMax = 64 * 1024;
+/** Ten minutes of a daemon's log at level debug, on a busy machine. */
+const outputCharsMax = 512 * 1024;
 const stopMs = 20_000;
 
 export type ProcessEnd = { code: number | null; signal: NodeJS.Signals | null };

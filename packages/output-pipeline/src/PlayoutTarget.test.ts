@@ -70,6 +70,17 @@ describe('the playout target', () => {
     expect(bench.goalMs).toBeCloseTo(row.leastMs, 1);
   });
 
+  test.each([
+    { each: 60, slackMs: 1 },
+    { each: 10, slackMs: 1 },
+    { each: 5, slackMs: 0.5 },
+    { each: 2.5, slackMs: 0.5 },
+  ])('leaves $slackMs ms too much alone with frames of $each', ({ each, slackMs }) => {
+    const bench = new Bench({}, true);
+    bench.packet(0, {}, each);
+    expect(bench.target.slackFrames).toBe(slackMs * ms);
+  });
+
   test('covers all but one packet in 200', () => {
     const random = new Random(1);
     const bench = new Bench().seconds(120, () => 30 * random.next());

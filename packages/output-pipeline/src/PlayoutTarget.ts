@@ -41,7 +41,8 @@ const quantiles = { rarely: 0.995, often: 0.95 } as const;
 const spareMs = 1;
 /** For so long a source is not known well enough to go below the start. */
 const warmUpUs = 10_000_000;
-const slackMs = { following: 1, fixed: 5 };
+/** A share of the frame while following: of a short one's delay a whole millisecond is much. */
+const slackMs = { following: { share: 0.1, least: 0.5, most: 1 }, fixed: 5 };
 /** It is looked at so often, and at once where a packet came later than it covers. */
 const lookUs = 200_000;
 /** The goal falls by so much a second, and by this share of itself. */
@@ -84,7 +85,9 @@ export class PlayoutTarget {
 
   /** So much over it is left alone: what is fixed need not be met to the millisecond. */
   get slackFrames(): number {
-    return (this.follows ? slackMs.following : slackMs.fixed) * framesPerMs;
+    const { share, least, most } = slackMs.following;
+    const followingMs = Math.max(least, Math.min(most, share * this.#frameMs));
+    return (this.follows ? followingMs : slackMs.fixed) * framesPerMs;
   }
 
   /** At or under this much unplayed audio a missing packet is made up. */
