@@ -63,7 +63,11 @@ async function listening(
   return { path, listener, hellos, closes };
 }
 
-type Client = { connection: Connection; closes: (ProtocolError | undefined)[] };
+type Client = {
+  stream: NodeStream;
+  connection: Connection;
+  closes: (ProtocolError | undefined)[];
+};
 
 async function connected(path: string): Promise<Client> {
   const closes: (ProtocolError | undefined)[] = [];
@@ -76,7 +80,7 @@ async function connected(path: string): Promise<Client> {
   });
   open.push(connection);
   await stream.connected();
-  return { connection, closes };
+  return { stream, connection, closes };
 }
 
 const hello = { role: 'sink', client: 'kvm' } as const;
@@ -155,7 +159,23 @@ describe('a client listener', () => {
     await expect(sayHello(connection, hello)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await until(() => closes.length === 1);
     expect(seen).toMatchObject([{ pid: process.pid, uid: process.getuid?.() }]);
-    expect(listener).toMatchObject({ refused: 1, connections: 0 });
+    expect(listener.connections).toBe(0);
+    expect(listener.counts()).toEqual({ connectionsRefused: 1, connectionDrops: 0 });
+  });
+
+  test('counts the clients that it lost, and not those that went in order', async () => {
+    const { path, listener, closes } = await listening();
+    const orderly = await connected(path);
+    await sayHello(orderly.connection, hello);
+    orderly.connection.end();
+    await until(() => closes.length === 1);
+    expect(listener.counts()).toEqual({ connectionsRefused: 0, connectionDrops: 0 });
+    const broken = await connected(path);
+    await sayHello(broken.connection, hello);
+    broken.stream.write(Buffer.alloc(64, 0xff), () => undefined);
+    await until(() => closes.length === 2);
+    expect(closes[1]).toMatchObject({ code: 'MESSAGE_TOO_LARGE' });
+    expect(listener.counts()).toEqual({ connectionsRefused: 0, connectionDrops: 1 });
   });
 
   test('serves those first who waited before anybody accepted', async () => {

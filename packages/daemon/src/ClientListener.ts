@@ -7,6 +7,7 @@ import {
   heapMemory,
   limits,
   type MessageMemory,
+  type PipelineReport,
   ProtocolError,
   type Role,
 } from '@kvm-audio/protocol';
@@ -38,7 +39,8 @@ export class ClientListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   #listener: UnixListener | undefined;
-  #refused = 0;
+  #connectionsRefused = 0;
+  #connectionDrops = 0;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: ListenerOptions) {
@@ -49,9 +51,10 @@ export class ClientListener {
     return this.#connections.size;
   }
 
-  /** Clients that were turned away: forbidden, or one too many. */
-  get refused(): number {
-    return this.#refused;
+  /** See `PipelineReport`. */
+  counts(): Pick<PipelineReport, 'connectionsRefused' | 'connectionDrops'> {
+    const connectionsRefused = this.#connectionsRefused;
+    return { connectionsRefused, connectionDrops: this.#connectionDrops };
   }
 
   /** Accepts clients from now on, those first who wait already. */
@@ -97,7 +100,7 @@ export class ClientListener {
     );
     const connection = new Connection(new SocketStream(fd), gate.handlers, memory);
     if (refusal) {
-      this.#refused += 1;
+      this.#connectionsRefused += 1;
       connection.fail(refusal);
       return;
     }
@@ -119,6 +122,7 @@ export class ClientListener {
       onPacket: (packet) => handlers.onPacket(packet),
       onClose: (error) => {
         this.#forget(connection);
+        if (error) this.#connectionDrops += 1;
         handlers.onClose(error);
       },
     };

@@ -6,6 +6,7 @@ import {
   callMs,
   cardReport,
   DeviceKeeper,
+  FrameCount,
   hangingCall,
   Linger,
   listenFd,
@@ -87,8 +88,7 @@ export class InputPipeline implements Pipeline {
     () => this.#lend(),
   );
   #discontinuity = false;
-  #framesReceived = 0;
-  #bytes = 0;
+  readonly #frames = new FrameCount();
   #openedUs = 0;
   readonly #shape: CaptureShape;
   /** Of the devices that were closed. */
@@ -180,15 +180,16 @@ export class InputPipeline implements Pipeline {
 
   #onCarried(frame: CarriedFrame, frames: number): void {
     const { timeUs, startUs, encodedUs, sentUs, payloadBytes, positionFrames } = frame;
-    this.#framesReceived += 1;
-    this.#bytes += payloadBytes;
+    this.#frames.note(startUs);
+    this.#frames.addPayload(payloadBytes);
     this.#latency.add(timeUs, frames, startUs, encodedUs, sentUs);
     this.#latency.addCard(frame.lateUs, encodedUs / 1000);
     this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: false });
   }
 
   #onFrame(frame: CaptureSlot): void {
-    this.#framesReceived += 1;
+    const startUs = monotonicUs();
+    this.#frames.note(startUs);
     this.#discontinuity ||= frame.discontinuity;
     const mediaTime = this.#numbers.pass(frame.frames);
     const packet = this.#pool.packets.acquire();
@@ -196,7 +197,6 @@ export class InputPipeline implements Pipeline {
       this.#drops.pool_empty += 1;
       return;
     }
-    const startUs = monotonicUs();
     if (!this.#encodeInto(packet, frame)) {
       packet.release();
       return;
@@ -206,7 +206,7 @@ export class InputPipeline implements Pipeline {
     this.#numbers.stamp(packet, mediaTime, { timeUs, frames, discontinuity: this.#discontinuity });
     packet.seal();
     this.#discontinuity = false;
-    this.#bytes += packet.payloadBytes;
+    this.#frames.addPayload(packet.payloadBytes);
     this.#sinks.send(packet);
     packet.release();
     this.#latency.add(frame.timeUs, frame.frames, startUs, encodedUs, monotonicUs());
@@ -377,9 +377,9 @@ export class InputPipeline implements Pipeline {
       card: cardReport(this.#device.negotiated),
       format: this.#quality.format,
       clients: this.#sinks.size,
-      framesReceived: this.#framesReceived,
+      ...this.#listener.counts(),
+      ...this.#frames.report(nowUs, Date.now()),
       packetsSent: sent,
-      bytes: this.#bytes,
       drops: {
         ...this.#drops,
         capture_ring_full: this.#drops.capture_ring_full + (device?.ringFullSlots ?? 0),

@@ -1,3 +1,4 @@
+import { FrameCount } from '@kvm-audio/daemon';
 import type { ReceivedPacket, SourceFeedback } from '@kvm-audio/protocol';
 import { ArrivalMeter } from './ArrivalMeter.js';
 
@@ -9,19 +10,10 @@ const dryUs = 1_000_000;
 /** What came of packets: all of them, and what the source of the present is told of its own. */
 export class Arrivals {
   #meter = new ArrivalMeter();
-  #framesReceived = 0;
-  #bytes = 0;
-  #lastUs = 0;
+  /** Of all sources. */
+  readonly count = new FrameCount();
   /** Late packets, when the source was told last. */
   #lateTold = 0;
-
-  get framesReceived(): number {
-    return this.#framesReceived;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
 
   /** Another source: its packets are counted anew. */
   begin(): void {
@@ -30,16 +22,15 @@ export class Arrivals {
 
   /** A capture time that cannot be is taken from the packet. */
   note(packet: ReceivedPacket, nowUs: number): void {
-    this.#framesReceived += 1;
-    this.#bytes += packet.payloadBytes;
-    this.#lastUs = nowUs;
+    this.count.note(nowUs);
+    this.count.addPayload(packet.payloadBytes);
     const ageUs = nowUs - (packet.captureTimeUs ?? nowUs);
     if (ageUs < 0 || ageUs > captureAgeUsMax) packet.captureTimeUs = undefined;
     this.#meter.onPacket(packet, nowUs);
   }
 
   isStreaming(nowUs: number): boolean {
-    return nowUs - this.#lastUs < dryUs;
+    return this.count.silentUs(nowUs) < dryUs;
   }
 
   /**

@@ -96,7 +96,16 @@ export type PipelineReport = {
   card: CardReport | null;
   format: StreamFormat;
   clients: number;
+  /** Clients that were turned away before they said hello: forbidden, or one too many. */
+  connectionsRefused: number;
+  /**
+   * Clients that were lost after their hello: they broke a rule of the protocol, did not read what
+   * they were sent, or their connection broke. Who just closes it is not counted.
+   */
+  connectionDrops: number;
   framesReceived: number;
+  /** When the newest of them came, in milliseconds since 1970; nil before the first. */
+  lastFrameAtMs: number | null;
   packetsSent: number;
   bytes: number;
   drops: DropCounts;
