@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
 import { latencyCommand } from './commands/latency.js';
+import { metricsCommand } from './commands/metrics.js';
 import { qualityCommand, setPositionals } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
@@ -44,6 +45,7 @@ async function main(argv: string[]): Promise<void> {
     .command(statusCommand)
     .command(bridgeCommand)
     .command(latencyCommand)
+    .command(metricsCommand)
     .command(qualityCommand)
     .command(demoCommand)
     .demandCommand(1, 'a command is missing')

@@ -17,6 +17,7 @@ export type {
   LatencyReport,
   LatencyStage,
   LatencySummary,
+  MetricsText,
   OptimiserReport,
   ParamsOf,
   PipelineReport,

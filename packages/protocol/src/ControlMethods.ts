@@ -22,6 +22,13 @@ import type { DaemonStatus } from './status.js';
 
 export type QualityEntry = { direction: Direction; level: QualityLevel; format: StreamFormat };
 
+export type MetricsText = {
+  /** Of the text, for an HTTP header. */
+  contentType: string;
+  /** OpenMetrics 1.0. */
+  text: string;
+};
+
 type Method<Params, Result> = { params: Params; result: Result };
 
 /** Every request of the control socket, with its parameters and its result. */
@@ -29,6 +36,8 @@ export type ControlMethods = {
   'status.get': Method<Record<string, never>, DaemonStatus>;
   /** How long sound is on its way, stage by stage; nil for a pipeline that told nothing yet. */
   'latency.get': Method<Record<string, never>, LatencyReport>;
+  /** The numbers of the status, for a program that watches many machines. */
+  'metrics.get': Method<Record<string, never>, MetricsText>;
   /** Every level of both directions, as it would be with the present configuration. */
   'quality.list': Method<Record<string, never>, QualityEntry[]>;
   'quality.get': Method<{ direction?: Direction }, QualityEntry[]>;
@@ -63,6 +72,7 @@ export type MethodsOf<Map> = {
 export const controlChecks: { [M in keyof ControlMethods]: Check<ParamsOf<ControlMethods, M>> } = {
   'status.get': nothing,
   'latency.get': nothing,
+  'metrics.get': nothing,
   'quality.list': nothing,
   'quality.get': optionalFields(shape({ direction: optional(oneOf(directions)) })),
   'quality.set': shape({ direction: oneOf(directions), level: oneOf(qualityLevels) }),

@@ -2,19 +2,29 @@ import type { Direction, QualityLevel, StreamFormat } from './format.js';
 import type { LatencySummary, OptimiserReport, PipelineTuning, StageLatencies } from './latency.js';
 import type { ClientStats } from './notices.js';
 
+export const processStates = [
+  'stopped',
+  'starting',
+  'running',
+  'backoff',
+  'failed',
+  'stopping',
+] as const;
 /** State of a pipeline's process, as the supervisor sees it. */
-export type ProcessState = 'stopped' | 'starting' | 'running' | 'backoff' | 'failed' | 'stopping';
+export type ProcessState = (typeof processStates)[number];
 
+export const streamStates = [
+  'starting',
+  'idle',
+  'running',
+  'degraded',
+  'no-device',
+  'host-idle',
+  'no-signal',
+  'stopping',
+] as const;
 /** State of the audio inside a running pipeline. */
-export type StreamState =
-  | 'starting'
-  | 'idle'
-  | 'running'
-  | 'degraded'
-  | 'no-device'
-  | 'host-idle'
-  | 'no-signal'
-  | 'stopping';
+export type StreamState = (typeof streamStates)[number];
 
 /** Every place where audio can be dropped, by name. Counted in whole packets or frames. */
 export const dropPlaces = [

@@ -219,6 +219,11 @@ export class Supervisor {
         input: directionLatency(input),
       };
     },
+    'metrics.get': async () => {
+      // Most daemons are never asked: what makes the text takes no memory until then.
+      const { metricsText, contentType } = await import('./metrics/metricsText.js');
+      return { contentType, text: metricsText(this.#status()) };
+    },
     'quality.list': async () => {
       const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));
       return (await Promise.all(lists)).flat();
