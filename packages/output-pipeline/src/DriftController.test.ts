@@ -122,6 +122,20 @@ describe('the drift that it tells', () => {
     expect(clocks.marginMs).toBeCloseTo(goalMs + 12, 0);
   });
 
+  test.each([60, 600, 7_200])(
+    'is not moved by a rest of %i s, in which no pace took effect',
+    (rest) => {
+      const clocks = new Clocks();
+      clocks.run(300, () => 300, 0.5);
+      clocks.controller.step();
+      clocks.nowS += rest;
+      for (let looks = 0; looks < 8; looks++) {
+        clocks.run(20, () => 300, 0.5);
+        expect(Math.abs((clocks.controller.driftPpm ?? Number.NaN) - 300)).toBeLessThan(5);
+      }
+    },
+  );
+
   test('is not known at once, and not after another source came', () => {
     const clocks = new Clocks();
     clocks.run(10, () => 300);

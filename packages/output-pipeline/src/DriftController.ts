@@ -8,6 +8,8 @@ export const intervalUs = 1_000_000;
 const marginsMax = 512;
 /** An interval with fewer packets says nothing. */
 const marginsMin = 4;
+/** If the last interval ended longer ago, nothing was played in between, nor paced. */
+const apartUs = 5 * intervalUs;
 /**
  * Of the PI controller: ppm per millisecond off, and ppm a second for each. Critically
  * damped with a natural frequency of 0.1/s: clocks that part by 300 ppm cost 1.1 ms at most.
@@ -146,7 +148,7 @@ export class DriftController {
 
   #onInterval(nowUs: number, isLive: boolean): void {
     const marginMs = this.#median() / framesPerMs;
-    const elapsedS = this.#lastUs === undefined ? 0 : (nowUs - this.#lastUs) / 1e6;
+    const elapsedS = this.#elapsedUs(nowUs) / 1e6;
     this.#lastUs = nowUs;
     // The median is that of the interval's middle: the pace has done half of its work by then.
     const removedMs = (this.correctionPpm / 1000) * elapsedS;
@@ -166,6 +168,12 @@ export class DriftController {
     else if (this.isShifting) {
       if (isLive) this.#beginShift(offMs);
     } else this.#look(offMs, isLive);
+  }
+
+  #elapsedUs(nowUs: number): number {
+    if (this.#lastUs === undefined) return 0;
+    const elapsedUs = nowUs - this.#lastUs;
+    return elapsedUs > apartUs ? intervalUs : elapsedUs;
   }
 
   #beginShift(offMs: number): void {
