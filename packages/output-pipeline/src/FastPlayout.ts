@@ -8,6 +8,14 @@ import { historyFrames } from './Splicer.js';
 const vainMax = 4;
 const restPackets = 50;
 
+/** Is told what a fast path has done; what it is given is good until it returns. */
+export interface CarriedWatcher {
+  /** A packet was played. */
+  onCarried(packet: ReceivedPacket, carried: CarriedPacket): void;
+  /** Something was made up in the place of what did not come. */
+  onConcealed(carried: CarriedPacket): void;
+}
+
 /**
  * The fast path of an open card: while its stream is steady, packets go from the source's socket
  * to the ring on the card's own thread. It is lent the source and the player, and gives both back
@@ -16,7 +24,7 @@ const restPackets = 50;
 export class FastPlayout {
   readonly #path: PlayoutFastPath;
   readonly #player: Player;
-  readonly #onCarried: (packet: ReceivedPacket, carried: CarriedPacket) => void;
+  readonly #watcher: CarriedWatcher;
   readonly #packet = new ReceivedPacket();
   #source: Connection | undefined;
   /** It ended at something that is to be read first. */
@@ -26,15 +34,10 @@ export class FastPlayout {
   /** Packets that go by before the next. */
   #restPackets = 0;
 
-  /** @param onCarried a packet was played; both are good until it returns. */
-  constructor(
-    device: PcmPlayback,
-    player: Player,
-    onCarried: (packet: ReceivedPacket, carried: CarriedPacket) => void,
-  ) {
+  constructor(device: PcmPlayback, player: Player, watcher: CarriedWatcher) {
     this.#path = device.makeFastPath(player.played.line, historyFrames);
     this.#player = player;
-    this.#onCarried = onCarried;
+    this.#watcher = watcher;
   }
 
   /** The thread has the stream. */
@@ -82,7 +85,7 @@ export class FastPlayout {
 
   #tell(carried: CarriedPacket): void {
     if (carried.concealed) {
-      this.#player.noteConcealed(carried);
+      this.#watcher.onConcealed(carried);
       return;
     }
     const packet = this.#packet;
@@ -90,6 +93,6 @@ export class FastPlayout {
     packet.mediaTime = carried.mediaTime;
     packet.captureTimeUs = carried.captureTimeUs;
     packet.payloadEnd = carried.payloadBytes;
-    this.#onCarried(packet, carried);
+    this.#watcher.onCarried(packet, carried);
   }
 }

@@ -24,7 +24,6 @@ import {
   version,
 } from '@kvm-audio/daemon';
 import {
-  type CarriedPacket,
   monotonicUs,
   type Negotiated,
   PcmPlayback,
@@ -49,7 +48,7 @@ import {
 } from '@kvm-audio/protocol';
 import { Arrivals } from './Arrivals.js';
 import { CardFaults } from './CardFaults.js';
-import { FastPlayout } from './FastPlayout.js';
+import { type CarriedWatcher, FastPlayout } from './FastPlayout.js';
 import { JitterCapacity } from './JitterCapacity.js';
 import { OutputQuality } from './OutputQuality.js';
 import { Player } from './Player.js';
@@ -62,11 +61,11 @@ import {
   guardFrames,
   type PlaybackShape,
   playbackOptions,
+  targetTuning,
 } from './playbackOptions.js';
+import { UnheardPlayer } from './UnheardPlayer.js';
 
 const framesPerMs = mediaRate / 1000;
-/** A packet that comes with so much above the low water is just in time. */
-const scarceMs = 2;
 
 /**
  * Receives Opus from one source at a time and plays it: socket → jitter buffer → decoder → PCM
@@ -82,6 +81,7 @@ export class OutputPipeline implements Pipeline {
   readonly #listener: ClientListener;
   readonly #device: DeviceKeeper<PcmPlayback, Negotiated>;
   readonly #decoder: OpusDecoder;
+  readonly #unheard: UnheardPlayer;
   readonly #jitter: JitterBuffer;
   readonly #target: PlayoutTarget;
   readonly #resampler: Resampler;
@@ -126,6 +126,7 @@ export class OutputPipeline implements Pipeline {
       log.warn({ reason }, 'the native codec does not load, wasm is used'),
     );
     this.#decoder = this.#codec.createDecoder(output.channels === 1 ? 1 : 2);
+    this.#unheard = new UnheardPlayer(this.#decoder, this.#target, this.#counters);
     this.#quality = new OutputQuality(output, this.#decoder.channels);
     this.#resampler = new Resampler({
       channels: output.channels,
@@ -201,28 +202,31 @@ export class OutputPipeline implements Pipeline {
   #replaceSource(source: Connection, by: string): void {
     source.notify('source.replaced', { by });
     source.end();
-    this.#player?.end(monotonicUs());
+    (this.#player ?? this.#unheard).end(monotonicUs());
   }
 
   #onPacket(packet: ReceivedPacket): void {
     const nowUs = monotonicUs();
     this.#arrivals.note(packet, nowUs);
-    if (!this.#player) this.#counters.drops.no_device += 1;
-    this.#player?.onPacket(packet, nowUs);
+    (this.#player ?? this.#unheard).onPacket(packet, nowUs);
     const seen = this.#device.device?.lastPlayout;
     if (seen) this.#watchRate(seen, seen.streaming);
     this.#fast?.noteRead();
     this.#stream.release();
   }
 
-  readonly #onCarried = (packet: ReceivedPacket, carried: CarriedPacket): void => {
-    this.#arrivals.note(packet, carried.arrivalUs);
-    carried.captureTimeUs = packet.captureTimeUs;
-    this.#player?.noteCarried(packet, carried);
-    this.#watchRate(carried, true);
+  /** A packet can have the card opened anew: what was carried behind it has no player. */
+  readonly #carried: CarriedWatcher = {
+    onCarried: (packet, carried) => {
+      this.#arrivals.note(packet, carried.arrivalUs);
+      carried.captureTimeUs = packet.captureTimeUs;
+      this.#player?.noteCarried(packet, carried);
+      this.#watchRate(carried, true);
+    },
+    onConcealed: (carried) => this.#player?.noteConcealed(carried),
   };
 
-  #watchRate(seen: Pick<CarriedPacket, 'seenUs' | 'playedFrames'>, streaming: boolean): void {
+  #watchRate(seen: { seenUs: number; playedFrames: number }, streaming: boolean): void {
     const { seenUs: timeUs, playedFrames: positionFrames } = seen;
     this.#cardRate.onFrame({ timeUs, positionFrames, discontinuity: !streaming });
   }
@@ -238,7 +242,7 @@ export class OutputPipeline implements Pipeline {
     if (this.#source !== connection) return;
     this.#stream.hold(() => {
       this.#source = undefined;
-      this.#player?.end(monotonicUs());
+      (this.#player ?? this.#unheard).end(monotonicUs());
     });
     const why = error && { code: error.code, reason: error.message };
     this.#context.log.info({ client, ...why }, 'source gone');
@@ -266,7 +270,7 @@ export class OutputPipeline implements Pipeline {
         clock: monotonicUs,
       },
     );
-    this.#fast = new FastPlayout(device, this.#player, this.#onCarried);
+    this.#fast = new FastPlayout(device, this.#player, this.#carried);
   }
 
   /** A change of the device's shape opens it anew; the target's is heard as a splice. */
@@ -294,14 +298,8 @@ export class OutputPipeline implements Pipeline {
   }
 
   #tuning(nowUs: number): PipelineTuning {
-    const neededMs = this.#target.lowWaterFrames / framesPerMs + scarceMs;
-    const { goalFrames, leastGoalFrames } = this.#target;
-    const unusedMs = this.#latency.leastMarginMs(nowUs / 1000) - neededMs;
-    const spareMs = Math.min(unusedMs, (goalFrames - leastGoalFrames) / framesPerMs);
     return {
-      targetMs: goalFrames / framesPerMs,
-      // A goal that follows the lateness has nothing to spare.
-      spareMs: this.#target.follows ? 0 : Math.max(0, spareMs),
+      ...targetTuning(this.#target, this.#latency.leastMarginMs(nowUs / 1000)),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
       ...deviceTuning(this.#shape, this.#target),
       complexity: null,

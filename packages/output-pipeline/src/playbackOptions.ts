@@ -14,6 +14,9 @@ const ringSlots = 16;
  */
 export const guardFrames = 1.5 * framesPerMs;
 
+/** A packet that comes with so much above the low water is just in time. */
+const scarceMs = 2;
+
 /** What of a playing card changes while the process runs, besides the target. */
 export type PlaybackShape = {
   bufferMs: number;
@@ -36,6 +39,18 @@ export function deviceTuning(
   const { periodMs } = shape;
   const bufferMsMin = deviceBufferMs({ bufferMs: 2 * periodMs }, target);
   return { bufferMs: deviceBufferMs(shape, target), bufferMsMin, periodMs };
+}
+
+/** What a pipeline tells of its margin, `leastMarginMs` of which hardly a packet found less. */
+export function targetTuning(
+  target: PlayoutTarget,
+  leastMarginMs: number,
+): Pick<PipelineTuning, 'targetMs' | 'spareMs'> {
+  const { goalFrames, leastGoalFrames, lowWaterFrames } = target;
+  const unusedMs = leastMarginMs - lowWaterFrames / framesPerMs - scarceMs;
+  const spareMs = Math.min(unusedMs, (goalFrames - leastGoalFrames) / framesPerMs);
+  // A goal that follows the lateness has nothing to spare.
+  return { targetMs: goalFrames / framesPerMs, spareMs: target.follows ? 0 : Math.max(0, spareMs) };
 }
 
 /** How the card is opened: a slot of its ring holds what one packet decodes to. */
