@@ -19,6 +19,7 @@ class FakePipeline implements LatencySubject {
   encodeMs = 1;
   transitMs = 0;
   underruns = 0;
+  concealedMs = 0;
   from: 'capture' | 'arrival' = 'capture';
   readonly changes: (TuningChange | 'skip')[] = [];
   /** Carries a change out. */
@@ -65,6 +66,7 @@ class FakePipeline implements LatencySubject {
       tuning: { ...this.tuning },
       format: { frameMs: 20 },
       underruns: this.underruns,
+      concealedMs: this.concealedMs,
       xruns: 0,
       drops: noDrops(),
     } as PipelineReport;
@@ -155,6 +157,21 @@ describe('a daemon', () => {
     await run(40);
     expect(output.changes).toEqual([{ targetMs: 20 }, { targetMs: 80 }]);
     expect(monitor.reportOf('output')).toMatchObject({ steps: { margin: 1 }, undone: 1 });
+  });
+
+  test('takes a step back after which sound is made up for packets that come a little late', async () => {
+    const { monitor, output, run } = bench();
+    output.latencyMs = 130;
+    output.onTune = ({ targetMs = 0 }) => {
+      output.latencyMs = 50 + targetMs;
+      output.tuning = { ...output.tuning, targetMs };
+      output.concealedMs += 200;
+    };
+    await run(40);
+    expect(output.changes).toEqual([{ targetMs: 20 }, { targetMs: 80 }]);
+    expect(monitor.reportOf('output').last).toBe(
+      'margin: taken back, 200 ms were made up, 0 before',
+    );
   });
 
   test('is late also where one second is above the maximum', async () => {

@@ -131,6 +131,7 @@ export class LatencyMonitor {
       frameMs: report.format.frameMs,
       cpuPercent: subject.cpuPercent(),
       underruns: underrunsOf(report),
+      concealedMs: report.concealedMs,
     };
     const decision = optimiser.observe(observation, nowMs);
     if (!decision) return false;

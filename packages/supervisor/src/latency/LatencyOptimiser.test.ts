@@ -34,6 +34,7 @@ const late: Observation = {
   frameMs: 20,
   cpuPercent: 5,
   underruns: 0,
+  concealedMs: 0,
 };
 const wide = { ...late, tuning: { ...outputTuning, targetMs: 150, spareMs: 120 } };
 const backlogged = { ...late, stagesMs: { queue: 55, device: 16 } };

@@ -23,6 +23,8 @@ export type Observation = {
   cpuPercent: number | null;
   /** Since the pipeline's start: audio that was not there when it was due. */
   underruns: number;
+  /** The same: sound that was made up for packets that came too late, or not at all. */
+  concealedMs: number;
 };
 
 export type Step = {
@@ -67,8 +69,11 @@ const periodMsMin = 2.5;
 const barredSettles = 20;
 /** Complexity is given back after so many settling times of calm. */
 const calmSettles = 20;
+/** What is lost on the way differs from time to time: harm is more than so much of what was usual. */
+const concealed = { times: 2, spareMs: 50 };
 
-type Pending = { step: Step; atMs: number; averageMs: number; underruns: number; before: number };
+type Harm = Pick<Observation, 'underruns' | 'concealedMs'>;
+type Pending = { step: Step; atMs: number; averageMs: number; counts: Harm; before: Harm };
 
 /**
  * Decides what is to be changed where one direction is late: one step at a time, with the cause
@@ -78,8 +83,8 @@ type Pending = { step: Step; atMs: number; averageMs: number; underruns: number;
 export class LatencyOptimiser {
   readonly #options: OptimiserOptions;
   readonly #barredUntilMs = new Map<LatencyCause, number>();
-  /** Underruns at past observations: what is usual. */
-  readonly #history: { atMs: number; underruns: number }[] = [];
+  /** Past observations: what is usual. */
+  readonly #history: (Harm & { atMs: number })[] = [];
   readonly #given: Step[] = [];
   #pending: Pending | undefined;
   #calmSinceMs: number | undefined;
@@ -111,7 +116,7 @@ export class LatencyOptimiser {
   /** @returns what is to be done now, if anything. It counts as done. */
   observe(now: Observation, nowMs: number): Decision | undefined {
     const decision = this.#judge(now, nowMs) ?? this.#improve(now, nowMs) ?? this.#calm(now, nowMs);
-    this.#remember(now.underruns, nowMs);
+    this.#remember(now, nowMs);
     if (decision) this.#note(decision);
     return decision;
   }
@@ -128,17 +133,16 @@ export class LatencyOptimiser {
     const pending = this.#pending;
     if (!pending || nowMs - pending.atMs < this.#options.settleMs) return undefined;
     this.#pending = undefined;
-    const { step, averageMs, before } = pending;
-    const rose = now.underruns - pending.underruns;
-    const harmed = rose > before;
+    const { step, averageMs } = pending;
+    const harm = harmOf(pending, now);
     const helped = now.averageMs <= averageMs - noticeableMs;
-    if (!harmed && helped) {
+    if (!harm && helped) {
       if (step.cause === 'cpu') this.#given.push(step);
       return undefined;
     }
     this.#barredUntilMs.set(step.cause, nowMs + barredSettles * this.#options.settleMs);
     if (!step.undo) return undefined;
-    const why = harmed ? `underruns rose by ${rose}, ${before} before` : 'latency did not fall';
+    const why = harm ?? 'latency did not fall';
     return { action: 'undo', step, reason: `${step.cause}: taken back, ${why}` };
   }
 
@@ -151,8 +155,8 @@ export class LatencyOptimiser {
         step: found.step,
         atMs: nowMs,
         averageMs: now.averageMs,
-        underruns: now.underruns,
-        before: this.#usualUnderruns(now.underruns, nowMs),
+        counts: now,
+        before: this.#usual(now, nowMs),
       };
       return { action: 'step', ...found };
     }
@@ -172,17 +176,34 @@ export class LatencyOptimiser {
     return step && { action: 'restore', step, reason: `${step.cause}: given back, it is calm` };
   }
 
-  #remember(underruns: number, atMs: number): void {
-    this.#history.push({ atMs, underruns });
+  #remember({ underruns, concealedMs }: Harm, atMs: number): void {
+    this.#history.push({ atMs, underruns, concealedMs });
     while ((this.#history[1]?.atMs ?? atMs) <= atMs - this.#options.settleMs) this.#history.shift();
   }
 
   /** In the time that a step has to settle, before it. */
-  #usualUnderruns(underruns: number, nowMs: number): number {
+  #usual(now: Harm, nowMs: number): Harm {
     const oldest = this.#history[0];
-    if (!oldest || nowMs === oldest.atMs) return 0;
-    return underruns - oldest.underruns;
+    if (!oldest || nowMs === oldest.atMs) return { underruns: 0, concealedMs: 0 };
+    return since(oldest, now);
   }
+}
+
+function since(before: Harm, now: Harm): Harm {
+  return {
+    underruns: now.underruns - before.underruns,
+    concealedMs: now.concealedMs - before.concealedMs,
+  };
+}
+
+/** @returns what a step has done to the sound, undefined where it has done nothing. */
+function harmOf({ counts, before }: Pending, now: Harm): string | undefined {
+  const { underruns, concealedMs } = since(counts, now);
+  if (underruns > before.underruns) {
+    return `underruns rose by ${underruns}, ${before.underruns} before`;
+  }
+  if (concealedMs <= concealed.times * before.concealedMs + concealed.spareMs) return undefined;
+  return `${concealedMs} ms were made up, ${before.concealedMs} before`;
 }
 
 type Found = { step: Step; reason: string };
