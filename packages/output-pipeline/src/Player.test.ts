@@ -228,6 +228,19 @@ describe('a burst that is longer than the jitter buffer', () => {
   });
 });
 
+describe('a way that becomes longer behind the wrap of seq', () => {
+  test('is followed, as in front of it', () => {
+    const bench = new PlayerBench();
+    const arrivals = stream(300, 20, (seq) => (seq < 100 ? 0 : 12)).map(({ atMs, packet }) => {
+      const seq = (packet.seq + 2 ** 32 - 50) >>> 0;
+      return { atMs, packet: { ...packet, seq } };
+    });
+    bench.run(arrivals, 1_000 + 300 * 20);
+    expect(bench.counters.concealedFrames).toBeLessThan(100 * ms);
+    expect(bench.marginOffMs(4_000)).toBeLessThan(6);
+  });
+});
+
 describe('a device that takes nothing', () => {
   test('bounds what waits: the oldest packets go, and all slots come home', () => {
     const bench = new PlayerBench();
