@@ -267,6 +267,7 @@ export class OutputPipeline implements Pipeline {
         target: this.#target,
         guardFrames,
         lookaheadSamples: this.#quality.lookaheadSamples,
+        joinsLate: this.#unheard.isUnderWay,
         clock: monotonicUs,
       },
     );

@@ -53,6 +53,7 @@ export class Player {
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
       counters.drops.playback_ring_full += 1;
     });
+    if (options.joinsLate) this.#writer.breakOff();
   }
 
   /** See DriftController. */

@@ -36,6 +36,8 @@ export type PlayerOptions = {
   guardFrames: number;
   /** Encoder's look-ahead of the source: its share of the latency, in samples. */
   lookaheadSamples: number;
+  /** What is heard first is from the middle of a sound. */
+  joinsLate?: boolean;
   /** CLOCK_MONOTONIC, in microseconds. */
   clock(): number;
 };

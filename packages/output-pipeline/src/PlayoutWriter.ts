@@ -81,10 +81,10 @@ export class PlayoutWriter {
     this.#matcher.steer(Math.max(-correctionPpmMax, Math.min(correctionPpmMax, left)));
   }
 
-  /** What was played says nothing about what comes. */
+  /** What was played says nothing about what comes, which may be from the middle of a sound. */
   forget(): void {
     this.#splicer.forget();
-    this.#isBroken = false;
+    this.#isBroken = true;
     this.#sink.steer?.(0);
     this.#matcher.reset();
   }

@@ -57,6 +57,9 @@ test('what comes while there is no card leaves the decoder where what is heard n
   }
   expect(decoded(away, heardAt)).toEqual(decoded(whole, heardAt));
   expect(counters.drops.no_device).toBe(heardAt - packets.loud);
+  expect(player.isUnderWay).toBe(true);
+  player.end();
+  expect(player.isUnderWay).toBe(false);
 });
 
 test('a source that ends while there is no card leaves nothing to the next one', () => {

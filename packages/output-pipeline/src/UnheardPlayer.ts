@@ -17,6 +17,7 @@ export class UnheardPlayer {
   readonly #target: PlayoutTarget;
   readonly #counters: PlayerCounters;
   readonly #pcm: Int16Array;
+  #isUnderWay = false;
 
   constructor(decoder: OpusDecoder, target: PlayoutTarget, counters: PlayerCounters) {
     this.#decoder = new PlayoutDecoder(decoder);
@@ -25,8 +26,14 @@ export class UnheardPlayer {
     this.#pcm = new Int16Array(packetFramesMax * decoder.channels);
   }
 
+  /** The source has begun here: who plays on begins in the middle. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
   onPacket({ bytes, payloadStart, payloadEnd, flags }: ReceivedPacket): void {
     this.#counters.drops.no_device += 1;
+    this.#isUnderWay = true;
     const frames = framesAt(bytes, payloadStart, payloadEnd);
     if (frames === undefined || frames > packetFramesMax) return;
     this.#decoder.decode(bytes.subarray(payloadStart, payloadEnd), flags, frames, this.#pcm);
@@ -34,6 +41,7 @@ export class UnheardPlayer {
 
   /** The source has ended: nothing of it says anything about the next one. */
   end(): void {
+    this.#isUnderWay = false;
     this.#decoder.reset();
     this.#target.reset();
   }

@@ -1,6 +1,7 @@
 import { mediaRate } from '@kvm-audio/protocol';
 import { PlayerBench, stream, targetMs, unchanged } from '../../../test/helpers/PlayerBench.js';
 import { Random } from '../../../test/helpers/random.js';
+import { fadeFrames } from './Splicer.js';
 
 const ms = mediaRate / 1000;
 
@@ -300,8 +301,32 @@ describe('a card that stands still', () => {
     bench.run(later, 3_505);
     const heard = bench.card.heard.subarray(played).filter((sample) => sample > 0);
     expect(heard.length).toBeGreaterThan(300 * ms);
-    expect(heard[0]).toBe(numberOf(later[0]!.packet.mediaTime));
+    // It is faded in.
+    expect(heard[fadeFrames]).toBe(numberOf(later[0]!.packet.mediaTime));
+    expect(heard.findIndex((sample, i) => sample < heard[i - 1]!)).toBe(-1);
     expect(bench.card.underruns).toBe(0);
+  });
+
+  test('begins without a click when it moves, in the middle of a sound', () => {
+    const bench = new PlayerBench();
+    bench.decoder.real = () => 8_000;
+    const arrivals = stream(200, 20);
+    bench.run(arrivals, 2_005);
+    bench.card.idle = true;
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 2_005),
+      3_505,
+    );
+    const played = bench.card.heard.length;
+    bench.card.idle = false;
+    bench.run(
+      arrivals.filter(({ atMs }) => atMs > 3_505),
+      4_500,
+    );
+    const heard = bench.card.heard.slice(played).filter((sample) => sample >= 0);
+    expect(heard.length).toBeGreaterThan(500 * ms);
+    const steps = heard.map((sample, i) => Math.abs(sample - (heard[i - 1] ?? 0)));
+    expect(Math.max(...steps.slice(0, 500 * ms))).toBeLessThan(100);
   });
 
   test('from before the start on says so too, whatever is given to it, and plays at once', () => {
