@@ -19,6 +19,8 @@ class FakePipeline implements LatencySubject {
   encodeMs = 1;
   transitMs = 0;
   underruns = 0;
+  xruns = 0;
+  readonly drops = noDrops();
   concealedMs = 0;
   from: 'capture' | 'arrival' = 'capture';
   readonly changes: (TuningChange | 'skip')[] = [];
@@ -67,8 +69,8 @@ class FakePipeline implements LatencySubject {
       format: { frameMs: 20 },
       underruns: this.underruns,
       concealedMs: this.concealedMs,
-      xruns: 0,
-      drops: noDrops(),
+      xruns: this.xruns,
+      drops: { ...this.drops },
     } as PipelineReport;
   }
 
@@ -146,13 +148,40 @@ describe('a daemon', () => {
     expect(lines.join()).toMatch(/latency: margin: 60 ms were never needed: target 20 ms/);
   });
 
-  test('takes a step back after which underruns rise', async () => {
+  const holes: readonly [string, (output: FakePipeline) => void][] = [
+    [
+      'underruns',
+      (output) => {
+        output.underruns += 1;
+      },
+    ],
+    [
+      'xruns of the card',
+      (output) => {
+        output.xruns += 1;
+      },
+    ],
+    [
+      'late packets',
+      (output) => {
+        output.drops.late_packet += 1;
+      },
+    ],
+    [
+      'lost slots',
+      (output) => {
+        output.drops.capture_ring_full += 1;
+      },
+    ],
+  ];
+
+  test.each(holes)('takes a step back after which %s rise', async (_, make) => {
     const { monitor, output, run } = bench();
     output.latencyMs = 130;
     output.onTune = ({ targetMs = 0 }) => {
       output.latencyMs = 50 + targetMs;
       output.tuning = { ...output.tuning, targetMs };
-      output.underruns += 1;
+      make(output);
     };
     await run(40);
     expect(output.changes).toEqual([{ targetMs: 20 }, { targetMs: 80 }]);
