@@ -362,13 +362,16 @@ describe('a stream that is not plain', () => {
     payload: Buffer,
     changed: Parameters<PlayoutBench['engage']>[0] = {},
   ): Promise<void> {
-    const { wakes } = bench.player;
-    bench.engage(changed);
     const bytes = bench.next(payload);
     bench.write(bytes);
-    await until(() => bench.player.wakes > wakes);
-    expect(bench.disengage()).toEqual([]);
-    expect([bench.path.handedOver, bench.rest.equals(bytes)]).toEqual([true, true]);
+    do {
+      // It may be woken for low water too.
+      const { wakes } = bench.player;
+      bench.engage(changed);
+      await until(() => bench.player.wakes > wakes);
+      expect(bench.disengage()).toEqual([]);
+    } while (!bench.path.handedOver);
+    expect(bench.rest.equals(bytes)).toBe(true);
     // JavaScript plays it then.
     bench.playHere();
   }
@@ -400,16 +403,11 @@ describe('a stream that is not plain', () => {
     const { bench, packets } = await engaged();
     bench.disengage();
     await card.control('host-idle', 'on');
-    const { wakes } = bench.player;
-    bench.engage({ standstillUs: 50_000 });
     const { playback } = bench.player;
-    await until(() => monotonicUs() - playback.playout(monotonicUs()).lastProgressUs > 60_000);
-    const bytes = bench.next(packets[0]!);
-    bench.write(bytes);
-    await until(() => bench.player.wakes > wakes);
-    expect(bench.disengage()).toEqual([]);
-    expect([bench.path.handedOver, bench.rest.equals(bytes)]).toEqual([true, true]);
-    bench.playHere();
+    const { pollTimeouts } = playback.counters();
+    // Its thread looks now and then: first it finds that the card has moved since it looked last.
+    await until(() => playback.counters().pollTimeouts > pollTimeouts);
+    await expectLeft(bench, packets[0]!, { standstillUs: 50_000 });
     await card.control('host-idle', 'off');
   });
 
