@@ -198,13 +198,13 @@ export class PlayoutBench {
     });
   }
 
-  /** Plays `packets` here, so that the card plays. */
+  /** Plays `packets` here, so that the card plays, or has played. */
   async start(packets: readonly Uint8Array[]): Promise<void> {
     for (const payload of packets) {
       this.write(this.next(payload));
       this.playHere();
     }
-    await until(() => this.player.playback.counters().streaming === 1);
+    await until(() => this.player.playback.counters().framesPlayed > 0);
   }
 
   close(): void {
