@@ -30,6 +30,25 @@ export function encoded(count: number, frames = packetFrames): Buffer[] {
   return packets;
 }
 
+/** What the card is to be given for `packets`, and so much made up behind them. */
+export function soundOf(packets: readonly Uint8Array[], ppm?: number, concealed = 0): Int16Array {
+  const decoder = stereoDecoder();
+  const resampler = new Resampler({ channels: 2, inputRate: 48_000, outputRate: 48_000 });
+  if (ppm !== undefined) resampler.setRatio(ppm);
+  const pcm = new Int16Array(2 * 5_760);
+  const out = new Int16Array(2 * 5_760);
+  const sound: number[] = [];
+  const give = (frames: number): void => {
+    const made = ppm === undefined ? frames : resampler.process(pcm, frames, out).produced;
+    sound.push(...(ppm === undefined ? pcm : out).subarray(0, 2 * made));
+  };
+  for (const packet of packets) give(decoder.decode(packet, pcm));
+  for (let i = 0; i < concealed; i++) give(decoder.conceal(concealFrames, pcm));
+  decoder.close();
+  resampler.close();
+  return Int16Array.from(sound);
+}
+
 /** What was given out last, as the player keeps it. */
 export class History {
   readonly frames = 1_000;
@@ -88,9 +107,8 @@ export class PlayoutBench {
     device: string,
     options: Partial<PcmOptions> = {},
     ppm?: number,
-    onWake?: () => void,
   ): Promise<PlayoutBench> {
-    const player = await openPlayback(device, { startSilenceFrames: 2_400, ...options }, onWake);
+    const player = await openPlayback(device, { startSilenceFrames: 2_400, ...options });
     return new PlayoutBench(player, ppm);
   }
 
@@ -205,6 +223,11 @@ export class PlayoutBench {
       this.playHere();
     }
     await until(() => this.player.playback.counters().framesPlayed > 0);
+  }
+
+  /** Waits until the card has been given so many packets, those of the start among them. */
+  async untilCarried(packets: number): Promise<void> {
+    await until(() => this.player.playback.counters().framesPlayed >= packets * packetFrames);
   }
 
   close(): void {
