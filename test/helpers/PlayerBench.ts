@@ -25,15 +25,16 @@ export const lookaheadSamples = 312;
 const tickFrames = 24;
 
 /** TOC bytes of CELT packets with one frame (RFC 6716 table 2). */
-const toc: Record<number, number> = { 2.5: 0xe0, 5: 0xe8, 10: 0xf0, 20: 0xf8 };
+export const toc: Record<number, number> = { 2.5: 0xe0, 5: 0xe8, 10: 0xf0, 20: 0xf8 };
 const clockSize = 2 ** 14;
 
 /**
  * Samples that say which moment of media time they are: real ones from 0 up, made up ones below 0.
- * A payload is the TOC, then the media time.
+ * A payload is the TOC, then the media time; one of a pause goes on from what was before.
  */
 class ClockDecoder implements OpusDecoder {
   readonly channels = 2;
+  readonly role = {};
   broken = false;
   /** The sample of a moment. */
   real = (time: number): number => time % clockSize;
@@ -42,7 +43,7 @@ class ClockDecoder implements OpusDecoder {
   decode(packet: Uint8Array, out: Int16Array): number {
     const frames = packetFrames(packet) ?? 0;
     if (this.broken || frames * this.channels > out.length) throw new Error('corrupt or too long');
-    const mediaTime = Buffer.from(packet).readDoubleBE(1);
+    const mediaTime = packet.length > 2 ? Buffer.from(packet).readDoubleBE(1) : this.#next;
     this.#write(mediaTime, frames, out, this.real);
     return frames;
   }
@@ -93,12 +94,14 @@ export class PlayerBench {
     (bytes) => new PacketSlot(bytes),
   );
   readonly jitter = new JitterBuffer(this.pool);
+  readonly resampler = new Resampler({ channels: 2, inputRate: mediaRate, outputRate: mediaRate });
   readonly player: Player;
   /** The event loop stands still: arrivals and the card's calls wait. */
   stalled = false;
   /** What was unplayed just before each packet went in. */
   readonly margins: { atMs: number; frames: number }[] = [];
-  #lowWater = false;
+  /** The card's call that waits. */
+  protected lowWater = false;
 
   constructor(framesMax?: number, fixedMs: number | 'auto' = targetMs) {
     this.card = new SimulatedCard({
@@ -112,13 +115,13 @@ export class PlayerBench {
       startSilenceFrames: targetMs * ms,
     });
     this.card.onLowWater = () => {
-      this.#lowWater = true;
+      this.lowWater = true;
     };
     this.player = new Player(
       {
         sink: this.card,
         decoder: this.decoder,
-        resampler: new Resampler({ channels: 2, inputRate: mediaRate, outputRate: mediaRate }),
+        resampler: this.resampler,
         jitter: this.jitter,
         latency: this.latency,
         counters: this.counters,
@@ -147,17 +150,25 @@ export class PlayerBench {
     while (this.nowMs < untilMs) {
       if (!this.stalled) {
         for (let due = arrivals[next]; due && due.atMs <= this.nowMs; due = arrivals[next]) {
-          this.#noteMargin(due.packet.mediaTime);
-          this.player.onPacket(receivedPacket(due.packet), this.card.nowUs);
+          this.receive(due.packet);
           next += 1;
         }
-        if (this.#lowWater) this.player.onLowWater(this.card.nowUs);
-        this.#lowWater = false;
+        this.answerCard();
       }
       this.card.advance(tickFrames);
       queuedMost = Math.max(queuedMost, this.jitter.queuedFrames);
     }
     expect(queuedMost).toBeLessThanOrEqual(jitterBufferLimits.capacityMs * ms);
+  }
+
+  protected receive(packet: AudioPacket): void {
+    this.#noteMargin(packet.mediaTime);
+    this.player.onPacket(receivedPacket(packet), this.card.nowUs);
+  }
+
+  protected answerCard(): void {
+    if (this.lowWater) this.player.onLowWater(this.card.nowUs);
+    this.lowWater = false;
   }
 
   #noteMargin(mediaTime: number): void {
@@ -221,10 +232,20 @@ export function packetOf(
   return { seq, mediaTime, captureTimeUs, flags: 0, payload };
 }
 
-/** `count` packets, each sent when its last sample was captured. @param delayMs of each by number */
-export function stream(count: number, frameMs: number, delayMs: (seq: number) => number = () => 0) {
-  return Array.from({ length: count }, (_, seq): PlayerArrival => {
-    const packet = packetOf(seq, frameMs);
-    return { atMs: 1_000 + (seq + 1) * frameMs + delayMs(seq), packet };
-  });
+/**
+ * `count` packets, each sent when its last sample was captured.
+ *
+ * @param delayMs of each by number; undefined: it is lost
+ */
+export function stream(
+  count: number,
+  frameMs: number,
+  delayMs: (seq: number) => number | undefined = () => 0,
+  packet = (seq: number): AudioPacket => packetOf(seq, frameMs),
+): PlayerArrival[] {
+  return Array.from({ length: count }, (_, seq): PlayerArrival[] => {
+    const delay = delayMs(seq);
+    if (delay === undefined) return [];
+    return [{ atMs: 1_000 + (seq + 1) * frameMs + delay, packet: packet(seq) }];
+  }).flat();
 }
