@@ -313,6 +313,7 @@ export class OutputPipeline implements Pipeline {
     fast?.takeBack();
     this.#faults.end(device.counters());
     this.#player = undefined;
+    this.#latency.noteEnd(false);
     this.#jitter.reset();
   }
 

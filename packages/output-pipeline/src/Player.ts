@@ -145,14 +145,12 @@ export class Player {
 
   /** The margin that packets found lately, in milliseconds; undefined before the first. */
   get marginMs(): number | undefined {
-    const { meanFrames } = this.#margin;
-    return meanFrames && meanFrames / framesPerMs;
+    return this.#margin.meanFrames && this.#margin.meanFrames / framesPerMs;
   }
 
   /** Audio between the socket and the card's output, in milliseconds. */
   queuedMs(nowUs: number): number {
-    const { queuedFrames } = this.#sink.playout(nowUs);
-    return (queuedFrames + this.#jitter.queuedFrames) / framesPerMs;
+    return (this.#sink.playout(nowUs).queuedFrames + this.#jitter.queuedFrames) / framesPerMs;
   }
 
   /** Sound is later, or sooner, by what the goal changes. */
@@ -205,6 +203,7 @@ export class Player {
   rest(): void {
     this.#jitter.reset();
     if (this.#card.standsStill) this.#sink.stop();
+    this.#latency.noteEnd(!this.#card.standsStill);
     this.#card.endOfStream();
     this.#writer.forget();
     this.#forgetMargin();
@@ -229,6 +228,7 @@ export class Player {
     this.#jitter.reset();
     this.#forgetMargin();
     this.#sink.stop();
+    this.#latency.noteEnd(false);
     this.#writer.forget();
     this.#card.noteStop();
   }

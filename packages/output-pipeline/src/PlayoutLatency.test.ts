@@ -29,6 +29,7 @@ function measured(captureTimeUs: number | undefined, change: Partial<DecodedAt> 
   const latency = new PlayoutLatency(0);
   Object.assign(latency.at, at, change);
   latency.add(packet(captureTimeUs));
+  latency.noteEnd(true);
   const nowMs = at.endUs / 1000;
   const means = Object.fromEntries(
     Object.entries(latency.stages(nowMs)).map(([stage, { meanMs }]) => [stage, meanMs]),
@@ -69,6 +70,36 @@ test('figures from capture and from arrival are never mixed', () => {
   const latency = new PlayoutLatency(0);
   Object.assign(latency.at, at);
   for (const time of [undefined, undefined, 1_000_000]) latency.add(packet(time));
+  latency.noteEnd(true);
   const { count, totalCount, from } = latency.endToEnd(at.endUs / 1000);
   expect([count, totalCount, from]).toEqual([1, 3, 'capture']);
+});
+
+describe('a packet', () => {
+  /** The first of two, of which so much was unplayed when the second was given. */
+  function counted(unplayedMs: number, change: Partial<DecodedAt> = {}): number {
+    const latency = new PlayoutLatency(0);
+    Object.assign(latency.at, at, change);
+    latency.add(packet(1_000_000));
+    Object.assign(latency.at, { queuedFrames: unplayedMs * ms });
+    latency.add(packet(1_020_000));
+    latency.noteEnd(false);
+    return latency.endToEnd(at.endUs / 1000).count;
+  }
+
+  test('counts when it has been played, and not where it is thrown away', () => {
+    expect(counted(0)).toBe(1);
+    expect(counted(1)).toBe(0);
+  });
+
+  test('of which nothing is left does not count', () => {
+    expect(counted(0, { trimFrames: 20 * ms })).toBe(0);
+  });
+
+  test('counts at last where more than can be kept in mind is unplayed', () => {
+    const latency = new PlayoutLatency(0);
+    Object.assign(latency.at, at, { queuedFrames: 1_000_000 * ms });
+    for (let i = 0; i < 500; i++) latency.add(packet(1_000_000));
+    expect(latency.endToEnd(at.endUs / 1000).count).toBe(100);
+  });
 });

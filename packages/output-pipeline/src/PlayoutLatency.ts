@@ -1,5 +1,6 @@
 import { LatencyHistogram, type PacketSlot } from '@kvm-audio/audio';
 import { type LatencySummary, mediaRate, type StageLatencies } from '@kvm-audio/protocol';
+import { noLatencies, type PacketLatencies, UnheardLatencies } from './UnheardLatencies.js';
 
 export type DecodedPacket = Pick<PacketSlot, 'captureTimeUs' | 'arrivalUs' | 'frames'>;
 
@@ -52,6 +53,8 @@ export class PlayoutLatency {
   readonly #device: LatencyHistogram;
   readonly #endToEnd: LatencyHistogram;
   readonly #margin: LatencyHistogram;
+  readonly #unheard = new UnheardLatencies();
+  readonly #next: PacketLatencies = { ...noLatencies };
   #from: LatencySummary['from'] = 'arrival';
 
   constructor(nowMs: number) {
@@ -63,22 +66,46 @@ export class PlayoutLatency {
     this.#margin = new LatencyHistogram(marginWindowMs, nowMs);
   }
 
-  /** For each packet that was decoded. Allocates nothing. */
+  /** For each packet that was decoded; it counts when it has been heard. Allocates nothing. */
   add({ captureTimeUs, arrivalUs, frames }: DecodedPacket): void {
     const { at } = this;
     const { lookUs, startUs, endUs } = at;
-    const nowMs = endUs / usPerMs;
-    if ((captureTimeUs === undefined) !== (this.#from === 'arrival')) this.#changeFrom();
-    if (captureTimeUs !== undefined) {
-      this.#transit.add((arrivalUs - captureTimeUs) / usPerMs - frames / framesPerMs, nowMs);
-    }
+    for (let more = true; more; ) more = this.#countHeard(at.queuedFrames);
+    const next = this.#next;
+    next.frames = frames - at.trimFrames;
+    if (next.frames <= 0) return;
+    next.atMs = endUs / usPerMs;
+    const transitUs = captureTimeUs === undefined ? Number.NaN : arrivalUs - captureTimeUs;
+    next.transitMs = transitUs / usPerMs - frames / framesPerMs;
+    next.queueMs = (startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs;
+    next.decodeMs = (endUs - startUs) / usPerMs;
     const deviceFrames = at.queuedFrames - at.ringFrames + at.beyondFrames;
-    this.#queue.add((startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs, nowMs);
-    this.#decode.add((endUs - startUs) / usPerMs, nowMs);
-    this.#device.add(deviceFrames / framesPerMs - (endUs - lookUs) / usPerMs, nowMs);
+    next.deviceMs = deviceFrames / framesPerMs - (endUs - lookUs) / usPerMs;
     const ahead = at.queuedFrames + at.beyondFrames - at.trimFrames + at.lookaheadFrames;
     const sinceUs = lookUs - (captureTimeUs ?? arrivalUs);
-    this.#endToEnd.add(sinceUs / usPerMs + ahead / framesPerMs, nowMs);
+    next.endToEndMs = sinceUs / usPerMs + ahead / framesPerMs;
+    if (this.#unheard.isFull) this.#countHeard(0);
+    this.#unheard.add(next);
+  }
+
+  /** What is unplayed is played to its end, or thrown away. */
+  noteEnd(isHeard: boolean): void {
+    for (let more = isHeard; more; ) more = this.#countHeard(0);
+    this.#unheard.clear();
+  }
+
+  /** @returns whether it was one. */
+  #countHeard(unplayedFrames: number): boolean {
+    const heard = this.#unheard.takeHeard(unplayedFrames);
+    if (!heard) return false;
+    const { transitMs, atMs } = heard;
+    if (Number.isNaN(transitMs) !== (this.#from === 'arrival')) this.#changeFrom();
+    if (this.#from === 'capture') this.#transit.add(transitMs, atMs);
+    this.#queue.add(heard.queueMs, atMs);
+    this.#decode.add(heard.decodeMs, atMs);
+    this.#device.add(heard.deviceMs, atMs);
+    this.#endToEnd.add(heard.endToEndMs, atMs);
+    return true;
   }
 
   /** What was unplayed when a packet came that was next in order; negative where it came late. */

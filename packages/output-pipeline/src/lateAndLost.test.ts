@@ -307,6 +307,25 @@ describe('a card that stands still', () => {
     expect(bench.card.underruns).toBe(0);
   });
 
+  test('has no latency for what was never heard', () => {
+    const bench = new PlayerBench();
+    const arrivals = stream(200, 20);
+    const between = (fromMs: number, toMs: number): void =>
+      bench.run(
+        arrivals.filter(({ atMs }) => atMs > fromMs && atMs <= toMs),
+        toMs,
+      );
+    between(0, 2_005);
+    const before = bench.latency.endToEnd(bench.nowMs);
+    bench.card.idle = true;
+    between(2_005, 3_005);
+    bench.card.idle = false;
+    between(3_005, 4_005);
+    const after = bench.latency.endToEnd(bench.nowMs);
+    expect(after.count).toBeGreaterThan(before.count + 40);
+    expect(after.maxMs).toBeLessThan(before.maxMs + 5);
+  });
+
   test('begins without a click when it moves, in the middle of a sound', () => {
     const bench = new PlayerBench();
     bench.decoder.real = () => 8_000;
