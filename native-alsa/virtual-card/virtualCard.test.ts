@@ -209,9 +209,10 @@ describe('the control command', () => {
     expect(status('x')).toMatchObject({ rate: 44_100, channels: 1, skewPpm: -12.5 });
     control('x', 'rate', '48000');
     expect(status('x')).toMatchObject({ rate: 48_000, skewPpm: -12.5, hostIdle: false });
+    control('x', 'hold', '2');
     control('x', 'host-idle', 'on');
     expect(status('x').position).toBeGreaterThan(0);
-    expect(status('x')).toMatchObject({ hostIdle: true, noSignal: false });
+    expect(status('x')).toMatchObject({ holdPeriods: 2, hostIdle: true, noSignal: false });
     expect(control('x', 'status').stdout).toContain('hostIdle: yes');
   });
 
@@ -226,6 +227,7 @@ describe('the control command', () => {
     [2, ['x', 'pitch']],
     [2, ['x', 'pitch', 'on', '--max', '0']],
     [2, ['x', 'pitch', 'off', '--max', '1']],
+    [2, ['x', 'hold', '1025']],
     [2, ['x', 'host-idle', 'maybe']],
     [2, ['x', 'unplug', '--errno', 'EPERM']],
     [2, ['../x', 'status']],
@@ -346,6 +348,12 @@ const cases: Record<string, string> = {
     'a card has no pitch control unless it was given one, and none once that is taken away',
   'pitch-unplug': 'after an unplug the controls give ENODEV, and ENOENT to open',
   'pitch-hang': 'a pitch control on a hanging card does not return until it is let go',
+  hold: 'samples that a card takes long before they sound are told by delay and heard so late',
+  'hold-no-more-than-buffer':
+    'a card holds no more than a buffer, by what it was told when the stream started',
+  'hold-after-drain': 'what a card holds when a drain returns sounds on',
+  'hold-drop': 'drop cuts what a card holds',
+  'hold-late-is-lost': 'what comes after a card was to take it is lost, before its sound is due',
   'killed-player': 'a killed or stopped player leaves the card usable and the capture running',
 };
 

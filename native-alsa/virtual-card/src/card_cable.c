@@ -66,35 +66,36 @@ static int64_t sounding_end(const struct card *card)
 	return start < cut ? min64(end, cut) : end;
 }
 
-int64_t cable_begin(struct card *card, const uint8_t *samples, uint32_t frames)
+int64_t cable_begin(struct card *card, const uint8_t *samples, uint32_t frames, int64_t held)
 {
 	struct card_cable *cable = &card->header->cable;
-	int64_t silent_from = sounding_end(card);
 	int64_t start = card_side_position(card, CARD_PLAYBACK, monotonic_ns());
-
 	/* An earlier stream that was killed may have samples ahead: they end here. */
-	atomic_store_explicit(&cable->end, min64(silent_from, start), memory_order_release);
+	int64_t silent_from = min64(sounding_end(card), start);
+
+	atomic_store_explicit(&cable->end, silent_from, memory_order_release);
 	for (int tries = 1;; tries++) {
 		int64_t now;
 
-		ring_silence(card, silent_from, start);
-		ring_copy(card, start, samples, NULL, frames);
+		ring_silence(card, silent_from, start + held);
+		ring_copy(card, start + held, samples, NULL, frames);
 		now = card_side_position(card, CARD_PLAYBACK, monotonic_ns());
 		if (now == start || tries == BEGIN_TRIES)
 			break;
 		start = now;
 	}
 	atomic_store_explicit(&cable->start, start, memory_order_release);
-	atomic_store_explicit(&cable->end, start + frames, memory_order_release);
-	return start;
+	atomic_store_explicit(&cable->end, start + held + frames, memory_order_release);
+	return start + held;
 }
 
-void cable_write(struct card *card, int64_t position, const uint8_t *samples, uint32_t frames)
+void cable_write(struct card *card, int64_t position, const uint8_t *samples, uint32_t frames,
+		 int64_t held)
 {
 	struct card_cable *cable = &card->header->cable;
 	int64_t now = card_side_position(card, CARD_PLAYBACK, monotonic_ns());
 	int64_t end = atomic_load_explicit(&cable->end, memory_order_relaxed);
-	int64_t late = now - position;
+	int64_t late = now + held - position;
 
 	if (late >= frames)
 		return;

@@ -12,16 +12,17 @@
 int64_t card_side_position(const struct card *card, enum card_side side, int64_t now_ns);
 
 /*
- * Begins a stream that has `frames` samples waiting: they sound from the position that this call
- * takes, which is what it gives back.
+ * Begins a stream that has `frames` samples waiting: they sound from `held` frames behind the
+ * position that this call takes. Gives back where that is.
  */
-int64_t cable_begin(struct card *card, const uint8_t *samples, uint32_t frames);
+int64_t cable_begin(struct card *card, const uint8_t *samples, uint32_t frames, int64_t held);
 
 /*
- * Puts samples at a position. What was due before now is lost, as on a card whose position has
- * passed; what was skipped is silence.
+ * Puts samples at a position. What was to be taken before now, `held` frames before it sounds, is
+ * lost, as on a card whose position has passed; what was skipped is silence.
  */
-void cable_write(struct card *card, int64_t position, const uint8_t *samples, uint32_t frames);
+void cable_write(struct card *card, int64_t position, const uint8_t *samples, uint32_t frames,
+		 int64_t held);
 
 /* Takes back what has not sounded yet. */
 void cable_cut_now(struct card *card);

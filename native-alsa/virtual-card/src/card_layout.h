@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define CARD_MAGIC "KVMCARD"
-#define CARD_VERSION 2u
+#define CARD_VERSION 3u
 #define CARD_NAME_MAX 32
 #define CARD_RATE_MIN 8000u
 #define CARD_RATE_MAX 192000u
@@ -27,6 +27,7 @@
 #define CARD_PITCH_MIN_PPM (-250000)
 #define CARD_PITCH_MAX_PPM 250000
 #define CARD_PITCH_USUAL_MAX_PPM 5000u
+#define CARD_HOLD_MAX_PERIODS 1024u
 #define CARD_RING_SECONDS 4u
 #define CARD_CLOCK_ENTRIES 16u
 #define CARD_HALT_ENTRIES 64u
@@ -76,7 +77,7 @@ struct card_halts {
 
 /* Written by the one playing stream (it holds the playback lock); `cut` also by the command. */
 struct card_cable {
-	_Atomic int64_t start;              /* playback position of the stream's first sample */
+	_Atomic int64_t start;              /* playback position when the stream was started */
 	_Atomic int64_t end;                /* from here on nothing was written: zeros */
 	_Atomic int64_t cut;                /* a fault ended the earlier streams there */
 };
@@ -116,6 +117,7 @@ struct card_header {
 	_Atomic uint32_t halted_eio_ms;     /* a blocked call on a halted side: EIO */
 	_Atomic uint32_t offered_rate_hz;   /* to new handles; the clock may have another */
 	_Atomic uint32_t pitch_max_ppm;     /* of the pitch control; 0: the card has none */
+	_Atomic uint32_t hold_periods;      /* a playback takes samples so long before they sound */
 };
 
 #endif

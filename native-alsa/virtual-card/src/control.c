@@ -23,6 +23,8 @@ static const char usage_text[] =
 	"                                 offers the old one, as receivers do that do not know\n"
 	"  pitch on [--max PPM] | off     gives it the pitch control of a USB gadget: up to PPM\n"
 	"                                 faster (5000), or takes that away\n"
+	"  hold PERIODS                   takes what is played so long before it sounds, 0 to\n"
+	"                                 1024, at most a buffer: for streams that start then\n"
 	"  xrun [playback|capture]        breaks the running stream(s) once\n"
 	"  unplug [--errno ENODEV|EBADFD] the card goes; open handles are dead for ever\n"
 	"  replug                         it comes back, for new opens\n"
@@ -102,6 +104,16 @@ static int run_pitch(struct card *card, struct arguments arguments)
 	return control_pitch(card, on ? (uint32_t)max_ppm : 0);
 }
 
+static int run_hold(struct card *card, struct arguments arguments)
+{
+	double periods;
+
+	if (arguments.count != 1 ||
+	    !parse_number(arguments.value[0], 0, CARD_HOLD_MAX_PERIODS, &periods))
+		return usage("hold: give one number from 0 to 1024, in periods");
+	return control_hold(card, (uint32_t)periods);
+}
+
 static int run_xrun(struct card *card, struct arguments arguments)
 {
 	bool playback = is_word(arguments, 0, "playback");
@@ -177,6 +189,8 @@ static int run_change(struct card *card, const char *command, struct arguments a
 		return run_rate(card, arguments);
 	if (strcmp(command, "pitch") == 0)
 		return run_pitch(card, arguments);
+	if (strcmp(command, "hold") == 0)
+		return run_hold(card, arguments);
 	if (strcmp(command, "xrun") == 0)
 		return run_xrun(card, arguments);
 	if (strcmp(command, "unplug") == 0)

@@ -16,6 +16,7 @@ int control_skew(struct card *card, int64_t milli_ppm);
 int control_rate(struct card *card, uint32_t rate_hz, bool offered);
 /* Gives the card a pitch control at nominal, or takes it away where max_ppm is 0. */
 int control_pitch(struct card *card, uint32_t max_ppm);
+int control_hold(struct card *card, uint32_t periods);
 int control_xrun(struct card *card, bool playback, bool capture);
 int control_unplug(struct card *card, int gone_errno);
 int control_replug(struct card *card);

@@ -64,6 +64,13 @@ int control_pitch(struct card *card, uint32_t max_ppm)
 	return 0;
 }
 
+int control_hold(struct card *card, uint32_t periods)
+{
+	atomic_store(&card->header->hold_periods, periods);
+	card_wake(card);
+	return 0;
+}
+
 int control_xrun(struct card *card, bool playback, bool capture)
 {
 	bool wanted[CARD_SIDES] = {playback, capture};

@@ -104,6 +104,7 @@ int control_status(const struct card *card, const char *name, bool json)
 	print_number("skewPpm", (double)pace.skew_milli_ppm / 1000, 3, json);
 	print_number("pitchPpm", pace.pitch_ppm, 0, json);
 	print_number("pitchMaxPpm", atomic_load(&header->pitch_max_ppm), 0, json);
+	print_number("holdPeriods", atomic_load(&header->hold_periods), 0, json);
 	print_number("monotonicNs", (double)now_ns, 0, json);
 	print_number("position", (double)card_clock_position(&header->clock, now_ns), 0, json);
 	print_flag("plugged", atomic_load(&header->plug) % 2 == 0, json);

@@ -88,7 +88,7 @@ static int on_delay(snd_pcm_ioplug_t *io, snd_pcm_sframes_t *delay)
 	if (err == 0 && io->state == SND_PCM_STATE_XRUN)
 		err = -EPIPE;
 	if (err == 0)
-		*delay = (snd_pcm_sframes_t)stream_queued(stream, frames);
+		*delay = (snd_pcm_sframes_t)stream_delay(stream, frames);
 	return leave(stream, err);
 }
 

@@ -50,7 +50,8 @@ static int64_t moved_frames(const struct stream *stream, int64_t now_ns)
 {
 	if (!stream->moving)
 		return stream->rest_frames;
-	return card_side_position(&stream->card, stream->side, now_ns) - stream->start;
+	return card_side_position(&stream->card, stream->side, now_ns) - stream->start +
+	       stream->held_frames;
 }
 
 int64_t stream_queued(const struct stream *stream, int64_t frames)
@@ -65,6 +66,11 @@ int64_t stream_queued(const struct stream *stream, int64_t frames)
 	else if (ahead < -half)
 		ahead += (snd_pcm_sframes_t)stream->boundary;
 	return stream_is_capture(stream) ? -ahead : ahead;
+}
+
+int64_t stream_delay(const struct stream *stream, int64_t frames)
+{
+	return stream_queued(stream, frames) + (stream->moving ? stream->held_frames : 0);
 }
 
 int64_t stream_appl(const struct stream *stream, int64_t frames)
@@ -83,6 +89,25 @@ int stream_prepare(struct stream *stream)
 	return is_suspended(stream) ? -ESTRPIPE : 0;
 }
 
+/* As transfers of a period each that are under way: never more of them than the buffer has. */
+static int64_t frames_to_hold(const struct stream *stream)
+{
+	int64_t periods = atomic_load(&stream->card.header->hold_periods);
+	int64_t frames = periods * (int64_t)stream->io.period_size;
+	int64_t buffer = (int64_t)stream->io.buffer_size;
+
+	return frames < buffer ? frames : buffer;
+}
+
+static void start_playback(struct stream *stream)
+{
+	uint32_t waiting = (uint32_t)stream_queued(stream, 0);
+
+	stream->held_frames = frames_to_hold(stream);
+	stream->start =
+		cable_begin(&stream->card, stream->waiting, waiting, stream->held_frames);
+}
+
 int stream_start(struct stream *stream)
 {
 	struct card_header *header = stream->card.header;
@@ -92,8 +117,7 @@ int stream_start(struct stream *stream)
 	if (stream_is_capture(stream))
 		stream->start = card_side_position(&stream->card, CARD_CAPTURE, monotonic_ns());
 	else
-		stream->start = cable_begin(&stream->card, stream->waiting,
-					    (uint32_t)stream_queued(stream, 0));
+		start_playback(stream);
 	stream->xruns_seen = atomic_load(&header->report[stream->side].xrun_requests);
 	stream->moving = true;
 	stream->looked_ns = 0;
@@ -112,7 +136,10 @@ void stream_stop(struct stream *stream)
 
 static void fall(struct stream *stream, int64_t frames, snd_pcm_state_t state)
 {
-	stream_stop(stream);
+	/* What is held after a drain sounds on. */
+	if (state == SND_PCM_STATE_XRUN)
+		stream_stop(stream);
+	stream->moving = false;
 	stream->rest_frames = frames;
 	snd_pcm_ioplug_set_state(&stream->io, state);
 	stream_report(stream, state);
@@ -215,7 +242,8 @@ snd_pcm_sframes_t stream_transfer(struct stream *stream, uint8_t *samples,
 	if (stream_is_capture(stream))
 		cable_read(&stream->card, stream->start + appl, samples, (uint32_t)frames);
 	else if (stream->moving)
-		cable_write(&stream->card, stream->start + appl, samples, (uint32_t)frames);
+		cable_write(&stream->card, stream->start + appl, samples, (uint32_t)frames,
+			    stream->held_frames);
 	else
 		keep_waiting(stream, appl, samples, (uint32_t)frames);
 	return (snd_pcm_sframes_t)frames;

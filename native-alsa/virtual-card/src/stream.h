@@ -23,6 +23,7 @@ struct stream {
 
 	bool moving;               /* started and not stopped */
 	int64_t start;             /* side position of frame 0 */
+	int64_t held_frames;       /* playback: the pointer is ahead of the position by them */
 	int64_t rest_frames;       /* the pointer while not moving */
 
 	snd_pcm_uframes_t boundary;
@@ -64,6 +65,9 @@ int64_t stream_look(struct stream *stream);
 
 /* Frames that the application is ahead of the pointer (playback), or behind it (capture). */
 int64_t stream_queued(const struct stream *stream, int64_t frames);
+
+/* What snd_pcm_delay tells: with what the card holds beyond its buffer. */
+int64_t stream_delay(const struct stream *stream, int64_t frames);
 
 /* The application's position, in frames since the start. */
 int64_t stream_appl(const struct stream *stream, int64_t frames);

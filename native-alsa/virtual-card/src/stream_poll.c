@@ -75,7 +75,8 @@ static int64_t time_at(const struct stream *stream, int64_t frames)
 {
 	const struct card_header *header = stream->card.header;
 	struct halts_span at =
-		halts_card_at(&header->halts[stream->side], stream->start + frames);
+		halts_card_at(&header->halts[stream->side],
+			      stream->start + frames - stream->held_frames);
 
 	return card_clock_time_at(&header->clock, at.position);
 }

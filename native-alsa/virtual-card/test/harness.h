@@ -90,5 +90,6 @@ extern const struct test_case sound_cases[];
 extern const struct test_case fault_cases[];
 extern const struct test_case unplug_cases[];
 extern const struct test_case pitch_cases[];
+extern const struct test_case hold_cases[];
 
 #endif

@@ -4,7 +4,7 @@
 #include "harness.h"
 
 static const struct test_case *const groups[] = {stream_cases, sound_cases, fault_cases,
-						 unplug_cases, pitch_cases};
+						 unplug_cases, pitch_cases, hold_cases};
 
 int main(int argc, char **argv)
 {
