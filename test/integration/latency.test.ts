@@ -1,17 +1,10 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { makeProgramme } from '../../packages/cli/src/demo/programme.js';
-import { chirpLatencies } from '../bench/chirpLatencies.js';
-import { makeChirpTrack } from '../bench/chirps.js';
-import { PcmRecording, pcmFormat, playOn } from '../helpers/PcmRecording.js';
-import { mixDown, splitChannels } from '../helpers/signal.js';
+import { hearChirps } from '../helpers/hearChirps.js';
 import { median, quantile } from '../helpers/statistics.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
 
-const { rate, channels } = pcmFormat;
 /** The monitor's window, and as much again: what it tells is of the last 10 to 20 s. */
 const heardSeconds = 20;
-const trackSeconds = 60;
+const judgedMs = 15_000;
 const agreementMs = 3;
 /** A correction of the margin moves one figure before the other: then it is listened again. */
 const takesMax = 2;
@@ -33,35 +26,15 @@ async function corrections(): Promise<number> {
   return insertedMs + trimmedMs;
 }
 
-/** Sounds in, sounds out: what somebody with two microphones would measure. */
 async function outside(): Promise<{ heard: Quantiles; own: Quantiles; corrected: boolean }> {
-  const { inputCard, outputCard, folder } = daemon;
-  const track = join(folder, 'chirps.raw');
-  writeFileSync(track, makeChirpTrack(trackSeconds * rate, makeProgramme()));
-  const recording = await PcmRecording.start(outputCard, join(folder, 'heard.raw'));
-  const player = playOn(inputCard, track);
-  try {
-    const before = await corrections();
-    await recording.waitFor(heardSeconds * rate);
-    const { output } = await daemon.call('latency.get', {});
-    expect(output?.endToEnd.from).toBe('capture');
-    const [input, heardBy] = await Promise.all([inputCard.status(), outputCard.status()]);
-    const sound = mixDown(splitChannels(await recording.stop(), channels));
-    const untilMs = input.monotonicNs / 1e6 - 500;
-    const { latenciesMs } = chirpLatencies(
-      { sound, recordedFrom: recording.startFrames, input, output: heardBy },
-      untilMs - 15_000,
-      untilMs,
-    );
-    expect(latenciesMs.length).toBeGreaterThan(100);
-    const corrected = (await corrections()) !== before;
-    const { p50Ms = 0, p99Ms = 0 } = output?.endToEnd ?? {};
-    const heard = { p50Ms: median(latenciesMs), p99Ms: quantile(latenciesMs, 0.99) };
-    return { heard, own: { p50Ms, p99Ms }, corrected };
-  } finally {
-    await recording.abandon();
-    await player.stop('SIGKILL');
-  }
+  const before = await corrections();
+  const { latenciesMs, told } = await hearChirps(daemon, heardSeconds, judgedMs);
+  const corrected = (await corrections()) !== before;
+  expect(told.output?.endToEnd.from).toBe('capture');
+  expect(latenciesMs.length).toBeGreaterThan(100);
+  const { p50Ms = 0, p99Ms = 0 } = told.output?.endToEnd ?? {};
+  const heard = { p50Ms: median(latenciesMs), p99Ms: quantile(latenciesMs, 0.99) };
+  return { heard, own: { p50Ms, p99Ms }, corrected };
 }
 
 describe('the latency that the daemon tells', () => {

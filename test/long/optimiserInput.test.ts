@@ -4,6 +4,7 @@ import type { DaemonStatus } from '@kvm-audio/client';
 import { makeProgramme, programmeFormat } from '../../packages/cli/src/demo/programme.js';
 import { CpuHog } from '../helpers/CpuHog.js';
 import { CpuThief } from '../helpers/CpuThief.js';
+import { loseSamples } from '../helpers/loseSamples.js';
 import { meanMs, nextMeanMs } from '../helpers/meanLatency.js';
 import { playOn } from '../helpers/PcmRecording.js';
 import { type ConfigChanges, TestDaemon } from '../helpers/TestDaemon.js';
@@ -37,16 +38,6 @@ const wholeWay = ({ input }: DaemonStatus) => input.stream?.latency;
 const captureWait = ({ input }: DaemonStatus) => input.stream?.stages.capture_wait;
 const encode = ({ input }: DaemonStatus) => input.stream?.stages.encode;
 
-/** The card has some xruns, each of which is heard of. */
-async function loseSamples(): Promise<void> {
-  const xrunsOf = ({ input }: DaemonStatus) => input.stream?.xruns ?? 0;
-  const before = xrunsOf(await daemon.status());
-  for (let xruns = 1; xruns <= 5; xruns++) {
-    await daemon.inputCard.control('xrun', 'capture');
-    await daemon.waitForStatus('xrun', (now) => xrunsOf(now) >= before + xruns);
-  }
-}
-
 describe('an input that lacks CPU', () => {
   // Short and without speech, as the costs of a frame depend on what it holds.
   const { rate, channels } = programmeFormat;
@@ -71,7 +62,7 @@ describe('an input that lacks CPU', () => {
     await daemon.waitForStatus('step', (now) => tuningOf(now)?.complexity === 5);
     const lessEncodeMs = await nextMeanMs(daemon, 250, encode);
     const lessMs = await nextMeanMs(daemon, 50, wholeWay);
-    await loseSamples();
+    await loseSamples(daemon, 'input');
     const { input: judged } = await daemon.waitForStatus(
       'old complexity',
       (now) => now.input.optimiser.undone > 0 && tuningOf(now)?.complexity === 10,
@@ -129,7 +120,7 @@ describe('an input whose period is much longer than it need be', () => {
   it('has it back where samples are lost with less', async () => {
     await start({ ...config, latency: { ...config.latency, settleMs: 8_000 } });
     await daemon.waitForStatus('step', (now) => tuningOf(now)?.periodMs === 27.5);
-    await loseSamples();
+    await loseSamples(daemon, 'input');
     const { input } = await daemon.waitForStatus(
       'old period',
       (now) => now.input.optimiser.undone > 0 && tuningOf(now)?.periodMs === 55,
