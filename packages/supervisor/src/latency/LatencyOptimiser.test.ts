@@ -99,9 +99,14 @@ describe('a direction that is late', () => {
     ],
     ['keeps a short period', { ...coarse, tuning: { ...coarse.tuning, periodMs: 2.5 } }, undefined],
     [
-      'has a smaller buffer where the card holds more',
+      'has a shorter period and a smaller buffer where the card holds more',
       beyond,
-      { change: { bufferMs: 50 }, undo: { bufferMs: 100 } },
+      { change: { periodMs: 2.5, bufferMs: 50 }, undo: { periodMs: 5, bufferMs: 100 } },
+    ],
+    [
+      'keeps both where the card holds what USB cards do',
+      { ...beyond, tuning: { ...beyond.tuning, beyondMs: 24 } },
+      undefined,
     ],
     [
       'keeps a buffer that costs nothing',
@@ -111,9 +116,23 @@ describe('a direction that is late', () => {
     [
       'keeps a buffer that the longest margin needs',
       { ...beyond, tuning: { ...beyond.tuning, bufferMs: 210, bufferMsMin: 210 } },
+      { change: { periodMs: 2.5, bufferMs: 210 }, undo: { periodMs: 5, bufferMs: 210 } },
+    ],
+    [
+      'keeps a small buffer',
+      { ...beyond, tuning: { ...beyond.tuning, bufferMs: 15 } },
+      { change: { periodMs: 2.5, bufferMs: 15 } },
+    ],
+    [
+      'keeps a short period of a large buffer',
+      { ...beyond, tuning: { ...beyond.tuning, periodMs: 2 } },
+      { change: { periodMs: 2, bufferMs: 50 } },
+    ],
+    [
+      'has nothing less than a short period and a small buffer',
+      { ...beyond, tuning: { ...beyond.tuning, periodMs: 2.5, bufferMs: 20 } },
       undefined,
     ],
-    ['keeps a small buffer', { ...beyond, tuning: { ...beyond.tuning, bufferMs: 20 } }, undefined],
     ['is left alone where no cause fits', late, undefined],
     ['by less than the limits is left alone', { ...wide, over: false }, undefined],
   ])('%s', (_, observation, step) => {

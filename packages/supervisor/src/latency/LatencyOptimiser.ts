@@ -61,8 +61,13 @@ const backlogMs = 60;
  */
 const frameShareMax = 0.25;
 const cpuPercentMax = 60;
-/** More than this is the card's own: what it holds, or gives late, goes with buffer and period. */
-const beyondMsMax = 10;
+/** More than this is the card's own: what it gives late goes with its period. */
+const givenLateMsMax = 10;
+/**
+ * So much a card may hold whatever its shape: a USB card has up to 24 ms of transfers under way,
+ * 18 ms by newer kernels (MAX_QUEUE of sound/usb/card.h).
+ */
+const heldMsMax = 24;
 const worthwhileBufferMs = 20;
 const periodMsMin = 2.5;
 /** A step that was taken back is not tried again for so many settling times. */
@@ -148,8 +153,8 @@ export class LatencyOptimiser {
 
   #improve(now: Observation, nowMs: number): Decision | undefined {
     if (!now.over || this.#pending) return undefined;
-    const steps = [backlog(now), lackOfCpu(now), margin(now, this.#options.jitterMs), buffer(now)];
-    for (const found of steps) {
+    const spare = margin(now, this.#options.jitterMs);
+    for (const found of [backlog(now), lackOfCpu(now), spare, period(now), buffer(now)]) {
       if (!found || nowMs < (this.#barredUntilMs.get(found.step.cause) ?? 0)) continue;
       this.#pending = {
         step: found.step,
@@ -245,21 +250,32 @@ function margin({ tuning, jitterMs }: Observation, jitterMsMax: number): Found |
   };
 }
 
+/** What was captured waits in the card for the end of its period. */
+function period({ tuning }: Observation): Found | undefined {
+  const { beyondMs, periodMs, targetMs } = tuning;
+  if (targetMs !== null || beyondMs <= givenLateMsMax) return undefined;
+  const less = shorterMs(periodMs);
+  if (less === periodMs) return undefined;
+  return {
+    step: { cause: 'buffer', change: { periodMs: less }, undo: { periodMs } },
+    reason: `buffer: the card gives sound ${round(beyondMs)} ms late: period ${round(less)} ms`,
+  };
+}
+
+/** A card holds so many periods, or what its buffer has: no figure tells which. */
 function buffer({ tuning }: Observation): Found | undefined {
   const { beyondMs, bufferMs, bufferMsMin, periodMs, targetMs } = tuning;
-  if (beyondMs <= beyondMsMax) return undefined;
-  if (targetMs === null) {
-    const less = Math.max(periodMsMin, periodMs / 2);
-    if (less >= periodMs) return undefined;
-    return {
-      step: { cause: 'buffer', change: { periodMs: less }, undo: { periodMs } },
-      reason: `buffer: the card gives sound ${round(beyondMs)} ms late: period ${round(less)} ms`,
-    };
-  }
-  const less = Math.max(worthwhileBufferMs, bufferMsMin, bufferMs / 2);
-  if (less >= bufferMs) return undefined;
+  if (targetMs === null || beyondMs <= heldMsMax) return undefined;
+  const smallerMs = Math.max(worthwhileBufferMs, bufferMsMin, bufferMs / 2);
+  const less = { periodMs: shorterMs(periodMs), bufferMs: Math.min(bufferMs, smallerMs) };
+  if (less.periodMs === periodMs && less.bufferMs === bufferMs) return undefined;
+  const shape = `period ${round(less.periodMs)} ms, buffer ${round(less.bufferMs)} ms`;
   return {
-    step: { cause: 'buffer', change: { bufferMs: less }, undo: { bufferMs } },
-    reason: `buffer: the card holds ${round(beyondMs)} ms more: buffer ${round(less)} ms`,
+    step: { cause: 'buffer', change: less, undo: { periodMs, bufferMs } },
+    reason: `buffer: the card holds ${round(beyondMs)} ms more: ${shape}`,
   };
+}
+
+function shorterMs(periodMs: number): number {
+  return Math.min(periodMs, Math.max(periodMsMin, periodMs / 2));
 }
