@@ -286,6 +286,20 @@ test('the end of a stream is no underrun, and the next commit starts anew', asyn
   expect([underruns, xruns, silenceFrames]).toEqual([0, 0, 0]);
 });
 
+test('the end of a stream is heard whole of a card that holds it beyond its buffer', async () => {
+  await card.control('hold', '1024');
+  const recorder = await openCapture(card.device);
+  const player = await openPlayback(card.device, { bufferFrames: 4_800 });
+  const played = pattern(2_400);
+  commit(player.playback, played);
+  player.playback.endOfStream();
+  await until(() => player.playback.playout(monotonicUs()).beyondFrames === 4_800);
+  await stopped(player);
+  expect(await hear(recorder, played, 2_400)).toEqual(played);
+  const { underruns, xruns, silenceFrames } = player.playback.counters();
+  expect([underruns, xruns, silenceFrames]).toEqual([0, 0, 0]);
+});
+
 test('stop() drops what is queued at once and what comes after it is played', async () => {
   const recorder = await openCapture(card.device);
   const player = await openPlayback(card.device, { bufferFrames: 1_920 });

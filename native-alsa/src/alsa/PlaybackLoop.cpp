@@ -143,6 +143,7 @@ int PlaybackLoop::begin() {
   writtenFrames_ = 0;
   consumedFrames_ = 0;
   fillFrames_ = 0;
+  beyondFrames_ = 0;
   const int64_t most = bufferFrames() - std::max<int64_t>(chunkFrames_, device_.periodFrames());
   // What an xrun threw away before its time stays silent for its time: the stream's margin holds.
   const int64_t thrownAway = dryAtNs_ == 0 ? 0 : nsToFrames(dryAtNs_ - monotonicNs());
@@ -178,8 +179,9 @@ int PlaybackLoop::lookAtDevice() {
   snd_pcm_sframes_t delay = 0;
   const int unknown = device_.delay(delay);
   if (unknown < 0) delay = fillFrames_;
+  beyondFrames_ = std::max<int64_t>(0, delay - fillFrames_);
   statistic(StreamMemory::kDeviceDelayFrames) = delay;
-  statistic(StreamMemory::kBeyondFrames) = std::max<int64_t>(0, delay - fillFrames_);
+  statistic(StreamMemory::kBeyondFrames) = beyondFrames_;
   return unknown;
 }
 
@@ -284,16 +286,16 @@ int PlaybackLoop::coverGap() {
   return 0;
 }
 
-// The source has ended. Some silence goes behind its last sample, so that the card is stopped
-// after that sample has been heard and before it runs dry.
+// The source has ended. Silence goes behind its last sample, so that the card is stopped after
+// that sample has been heard, of what the card holds too, and before it runs dry.
 int PlaybackLoop::finish() {
-  if (!padded_) {
-    if (fillFrames_ > std::max(guardFrames(), padFrames_ / 2)) return 0;
-    const int64_t written = writeSilence(padFrames_);
-    padded_ = true;
-    return static_cast<int>(std::min<int64_t>(0, written));
+  const bool isLow = fillFrames_ <= padBelowFrames();
+  if (!padded_ && !isLow) return 0;
+  if (!padded_) endFrames_ = writtenFrames_;
+  padded_ = true;
+  if (fillFrames_ > heardFillFrames()) {
+    return isLow ? static_cast<int>(std::min<int64_t>(0, writeSilence(padFrames_))) : 0;
   }
-  if (fillFrames_ > padFrames_ / 2) return 0;
   reset();
   fade_.forget();
   fadedInFrames_ = fade_.frames();
@@ -321,7 +323,7 @@ void PlaybackLoop::tellLowWater() {
 void PlaybackLoop::planSleep() {
   if (waitForRoom_) return;
   int64_t until = guardFrames();
-  if (sourceEnded()) until = padded_ ? padFrames_ / 2 : std::max(until, padFrames_ / 2);
+  if (sourceEnded()) until = std::max(padBelowFrames(), padded_ ? heardFillFrames() : 0);
   if (!told_) until = std::max(until, lowWaterFrames());
   const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
@@ -346,6 +348,16 @@ int64_t PlaybackLoop::lowWaterFrames() const {
 int64_t PlaybackLoop::guardFrames() const {
   return std::clamp<int64_t>(load(StreamMemory::kGuardFrames) + device_.heldFrames(), 0,
                              std::max<int64_t>(0, bufferFrames() - 2 * chunkFrames_));
+}
+
+// At or under this fill silence goes behind the last sample.
+int64_t PlaybackLoop::padBelowFrames() const {
+  return std::max(guardFrames(), padFrames_ / 2);
+}
+
+// At or under this fill the last sample has been heard, and some of the silence.
+int64_t PlaybackLoop::heardFillFrames() const {
+  return writtenFrames_ - beyondFrames_ - endFrames_ - padFrames_ / 2;
 }
 
 snd_pcm_sframes_t PlaybackLoop::write(const int16_t* from, int64_t frames) {

@@ -46,6 +46,8 @@ class PlaybackLoop final : public DeviceLoop {
   int64_t bufferFrames() const { return static_cast<int64_t>(device_.bufferFrames()); }
   int64_t guardFrames() const;
   int64_t lowWaterFrames() const;
+  int64_t padBelowFrames() const;
+  int64_t heardFillFrames() const;
   // Asked before and after the ring was looked at: all that was committed before it is known,
   // and no commit has taken it back.
   bool sourceEnded() const { return ended_ && load(StreamMemory::kEndOfStream) != 0; }
@@ -55,7 +57,7 @@ class PlaybackLoop final : public DeviceLoop {
   Fade fade_;
   std::vector<int16_t> silence_;
   const int64_t chunkFrames_;  // silence goes into a gap in pieces of this length
-  const int64_t padFrames_;    // silence behind the last sample of a stream that ends
+  const int64_t padFrames_;    // silence behind the last sample of a stream that ends, at a time
 
   int32_t head_ = 0;
   int32_t tail_ = 0;
@@ -69,9 +71,11 @@ class PlaybackLoop final : public DeviceLoop {
   bool told_ = true;       // JavaScript knows of low water since its last commit
   int32_t fadedInFrames_;  // fade_.frames() = no fade is under way
 
-  int64_t fillFrames_ = 0;  // what the card's buffer held at atNs_
+  int64_t fillFrames_ = 0;    // what the card's buffer held at atNs_
+  int64_t beyondFrames_ = 0;  // what the card held more
   int64_t atNs_ = 0;
   int64_t writtenFrames_ = 0;  // into the card since it was started
+  int64_t endFrames_ = 0;      // of these, what the last sample of a stream that ends is behind
   int64_t consumedFrames_ = 0;
   int64_t progressNs_ = 0;  // when the card was last seen to have moved
   int64_t timeoutNs_ = 0;   // when it was last counted as standing still
