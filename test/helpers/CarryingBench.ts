@@ -1,6 +1,6 @@
 import type { CarriedPacket, PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import { type AudioPacket, mediaRate } from '@kvm-audio/protocol';
-import { guardFrames } from '../../packages/output-pipeline/src/playbackOptions.js';
+import { guardFrames } from '../../packages/output-pipeline/src/PlaybackShape.js';
 import { historyFrames } from '../../packages/output-pipeline/src/Splicer.js';
 import { type PlayerArrival, PlayerBench, targetMs } from './PlayerBench.js';
 import { receivedPacket } from './receivedPacket.js';

@@ -9,11 +9,11 @@ import {
 } from '@kvm-audio/audio';
 import { Resampler } from '@kvm-audio/native-alsa/alsa';
 import { type AudioPacket, mediaRate, noDrops } from '@kvm-audio/protocol';
+import { guardFrames } from '../../packages/output-pipeline/src/PlaybackShape.js';
 import { Player } from '../../packages/output-pipeline/src/Player.js';
 import type { PlayerCounters } from '../../packages/output-pipeline/src/PlayerParts.js';
 import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
 import { PlayoutTarget } from '../../packages/output-pipeline/src/PlayoutTarget.js';
-import { guardFrames } from '../../packages/output-pipeline/src/playbackOptions.js';
 import { receivedPacket } from './receivedPacket.js';
 import { SimulatedCard, silence } from './SimulatedCard.js';
 

@@ -8,11 +8,11 @@ import {
 } from '@kvm-audio/audio';
 import { Resampler } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, noDrops } from '@kvm-audio/protocol';
+import { guardFrames } from '../../packages/output-pipeline/src/PlaybackShape.js';
 import { Player } from '../../packages/output-pipeline/src/Player.js';
 import type { PlayerCounters } from '../../packages/output-pipeline/src/PlayerParts.js';
 import { PlayoutLatency } from '../../packages/output-pipeline/src/PlayoutLatency.js';
 import { PlayoutTarget } from '../../packages/output-pipeline/src/PlayoutTarget.js';
-import { guardFrames } from '../../packages/output-pipeline/src/playbackOptions.js';
 import { receivedPacket } from '../helpers/receivedPacket.js';
 import { DelayStatistics } from './DelayStatistics.js';
 import { type PlaybackListener, SimulatedPlayback } from './SimulatedPlayback.js';

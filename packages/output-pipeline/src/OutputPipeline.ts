@@ -51,18 +51,11 @@ import { CardFaults } from './CardFaults.js';
 import { type CarriedWatcher, FastPlayout } from './FastPlayout.js';
 import { JitterCapacity } from './JitterCapacity.js';
 import { OutputQuality } from './OutputQuality.js';
+import { guardFrames, PlaybackShape, targetTuning } from './PlaybackShape.js';
 import { Player } from './Player.js';
 import { noPlayerCounts } from './PlayerParts.js';
 import { PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutTarget } from './PlayoutTarget.js';
-import {
-  deviceBufferMs,
-  deviceTuning,
-  guardFrames,
-  type PlaybackShape,
-  playbackOptions,
-  targetTuning,
-} from './playbackOptions.js';
 import { UnheardPlayer } from './UnheardPlayer.js';
 
 const framesPerMs = mediaRate / 1000;
@@ -106,9 +99,9 @@ export class OutputPipeline implements Pipeline {
     const { config, log, fatal } = context;
     const { output, codec } = config;
     this.#context = context;
-    const { targetMs: fixedMs, targetMsMax: mostMs, bufferMs, periodMs } = output;
+    const { targetMs: fixedMs, targetMsMax: mostMs } = output;
     this.#target = new PlayoutTarget({ fixedMs, mostMs });
-    this.#shape = { bufferMs, periodMs };
+    this.#shape = new PlaybackShape(config, this.#target);
     this.#faults = new CardFaults(log);
     this.#cardRate = new CardRate(log, () => this.#device.reopen());
     this.#pool = new BufferPool({ jitterBuffer: jitterBufferLimits.packetsMax, decoding: 1 }, 16);
@@ -136,8 +129,7 @@ export class OutputPipeline implements Pipeline {
     this.#device = new DeviceKeeper(
       (events) => {
         if (this.#device.lostReason !== null) this.#cardRate.forget();
-        const shape = { ...this.#shape, cardRate: this.#cardRate.measured };
-        return new PcmPlayback(playbackOptions(config, shape, this.#target), events);
+        return new PcmPlayback(this.#shape.open(this.#cardRate.measured), events);
       },
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
@@ -279,18 +271,14 @@ export class OutputPipeline implements Pipeline {
     return this.#stream.hold(() => this.#tune(change));
   }
 
-  #tune({ targetMs, bufferMs, periodMs }: TuningChange): PipelineTuning {
-    const shape = this.#shape;
-    const fittingMs = deviceBufferMs(shape, this.#target);
+  #tune(change: TuningChange): PipelineTuning {
+    const { targetMs } = change;
     if (targetMs !== undefined) {
       this.#latency.forgetMargin();
       if (this.#player) this.#player.setTarget(targetMs);
       else this.#target.set(targetMs);
     }
-    shape.bufferMs = bufferMs ?? shape.bufferMs;
-    shape.periodMs = periodMs ?? shape.periodMs;
-    const reshaped = bufferMs !== undefined || periodMs !== undefined;
-    if (reshaped || deviceBufferMs(shape, this.#target) > fittingMs) this.#device.reopen();
+    if (this.#shape.change(change)) this.#device.reopen();
     return this.#tuning(monotonicUs());
   }
 
@@ -302,7 +290,7 @@ export class OutputPipeline implements Pipeline {
     return {
       ...targetTuning(this.#target, this.#latency.leastMarginMs(nowUs / 1000)),
       beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
-      ...deviceTuning(this.#shape, this.#target),
+      ...this.#shape.tuning(),
       complexity: null,
     };
   }
