@@ -117,7 +117,7 @@ describe('an output that is configured with much more margin than it needs', () 
       'step that is taken back',
       (now) => now.output.optimiser.undone > 0 && now.output.stream?.tuning.targetMs === 150,
     );
-    expect(output.optimiser.last).toMatch(/taken back, underruns rose/);
+    expect(output.optimiser.last).toMatch(/taken back, \d+ holes/);
   });
 });
 

@@ -76,7 +76,7 @@ export type LatencyCause = (typeof latencyCauses)[number];
 export type OptimiserReport = {
   /** Steps, by their cause. */
   steps: Record<LatencyCause, number>;
-  /** Steps that were taken back, as underruns rose or latency did not fall. */
+  /** Steps that were taken back, as the sound suffered or latency did not fall. */
   undone: number;
   /** Steps that were given back when it was calm for long. */
   restored: number;

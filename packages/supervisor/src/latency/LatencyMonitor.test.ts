@@ -203,9 +203,18 @@ describe('a daemon', () => {
     );
   });
 
+  test('that has begun is judged by the first five seconds of which it knows all', async () => {
+    const { output, run } = bench();
+    output.latencyMs = 130;
+    await run(9);
+    expect(output.changes).toEqual([]);
+    await run(1);
+    expect(output.changes).toEqual([{ targetMs: 20 }]);
+  });
+
   test('is late also where one second is above the maximum', async () => {
     const { output, run } = bench();
-    await run(3);
+    await run(8);
     output.latencyMs = 201;
     await run(1);
     output.latencyMs = 20;
@@ -218,7 +227,7 @@ describe('a daemon', () => {
     output.tuning = { ...output.tuning, spareMs: 0 };
     output.latencyMs = 130;
     input.encodeMs = 10;
-    await run(6);
+    await run(11);
     expect(input.changes).toEqual([{ complexity: 5 }]);
   });
 
@@ -245,7 +254,7 @@ describe('a daemon', () => {
   test('forgets a step whose process has gone', async () => {
     const { output, run } = bench();
     output.latencyMs = 130;
-    await run(6);
+    await run(11);
     output.restart();
     output.latencyMs = 20;
     await run(30);
@@ -256,7 +265,7 @@ describe('a daemon', () => {
     const { output, lines, run } = bench();
     output.latencyMs = 130;
     output.refuses = true;
-    await run(11);
+    await run(16);
     expect(lines.join()).toContain('latency: a step failed');
     expect(output.changes).toHaveLength(2);
   });

@@ -200,7 +200,7 @@ describe('a step', () => {
     ]);
     expect(decisions[1]).toMatchObject({
       step: { undo: { targetMs: 150 } },
-      reason: expect.stringContaining('underruns rose'),
+      reason: expect.stringContaining('holes in the sound'),
     });
   });
 

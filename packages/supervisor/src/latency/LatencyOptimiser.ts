@@ -205,7 +205,7 @@ function since(before: Harm, now: Harm): Harm {
 function harmOf({ counts, before }: Pending, now: Harm): string | undefined {
   const { underruns, concealedMs } = since(counts, now);
   if (underruns > before.underruns) {
-    return `underruns rose by ${underruns}, ${before.underruns} before`;
+    return `${underruns} holes in the sound, ${before.underruns} before`;
   }
   if (concealedMs <= concealed.times * before.concealedMs + concealed.spareMs) return undefined;
   return `${concealedMs} ms were made up, ${before.concealedMs} before`;

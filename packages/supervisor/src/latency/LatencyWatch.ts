@@ -19,6 +19,8 @@ export class LatencyWatch {
   #newest: PipelineReport | undefined;
   #taken: PipelineReport | undefined;
   #worstMs = 0;
+  /** There was sound before the last question: a start says little. */
+  #isUnderWay = false;
 
   /** With the newest report, at least as often as they come; the same again is no news. */
   look(report: PipelineReport): void {
@@ -28,13 +30,15 @@ export class LatencyWatch {
     this.#taken ??= report;
   }
 
-  /** @returns undefined where no sound was measured since the last time. */
+  /** @returns undefined where no sound was measured since the last time, or none before. */
   take(): Interval | undefined {
     const [now, before, worstMs] = [this.#newest, this.#taken, this.#worstMs];
     this.#taken = now;
     this.#worstMs = 0;
     const averageMs = now && before && meanOf(now.latency, before.latency);
-    if (averageMs === undefined) return undefined;
+    const begins = !this.#isUnderWay;
+    this.#isUnderWay = averageMs !== undefined;
+    if (averageMs === undefined || begins) return undefined;
     const stagesMs: Interval['stagesMs'] = {};
     for (const stage of latencyStages) {
       const figures = now?.stages[stage];
@@ -49,5 +53,6 @@ export class LatencyWatch {
     this.#newest = undefined;
     this.#taken = undefined;
     this.#worstMs = 0;
+    this.#isUnderWay = false;
   }
 }

@@ -280,7 +280,7 @@ const optimiser: StatusFamily[] = [
   ),
   counter(
     'optimiser_steps_undone',
-    'Steps that were taken back, as underruns rose or latency did not fall.',
+    'Steps that were taken back, as the sound suffered or latency did not fall.',
     each((pipeline) => [{ value: pipeline.optimiser.undone }]),
   ),
   counter(
