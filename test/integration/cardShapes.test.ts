@@ -92,6 +92,7 @@ async function changeClock(rate: number, wrongPace: number): Promise<void> {
     paces(bridge.packets, fromUs).some((pace) => isNear(pace, wrongPace)),
   );
   await waitFor('right pace', () => isNear(paces(bridge.packets, fromUs).at(-1), 1));
+  await daemon.waitForStatus('true rate', ({ input }) => input.stream?.card?.rate === rate);
 }
 
 describe('an output card that changes its rate', () => {
@@ -116,6 +117,7 @@ describe('an output card that changes its rate', () => {
     );
     // At the wrong rate 8 % of the sound is too much.
     expect((await trimmedMs()) - before).toBeLessThan(160);
+    expect((await daemon.status()).output.stream?.card?.rate).toBe(44_100);
     expect(bridge.connected).toEqual({ output: 1, input: 1 });
     expect((await daemon.status()).output.restarts).toBe(0);
   });

@@ -194,6 +194,16 @@ describe('a pause that the source has announced', () => {
     expect(bench.buffer.next(true).comfort).toBe(false);
   });
 
+  test('ends with the next packet over the wrap of seq too', () => {
+    const bench = new JitterBench();
+    bench.insert(2 ** 32 - 1, { mediaTime: 0, flags: packetFlags.dtx });
+    bench.steps();
+    for (let i = 0; i < 40; i++) bench.step(true);
+    bench.insert(0, { mediaTime: frame + 205 * ms });
+    expect(bench.step()).toEqual(conceal(5 * ms));
+    expect(bench.step()).toEqual(decode(0));
+  });
+
   test('waits as long as it can for a packet that is missing before the next', () => {
     const bench = paused({ flags: packetFlags.dtx });
     for (let i = 0; i < 40; i++) bench.step(true);

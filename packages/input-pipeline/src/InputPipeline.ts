@@ -374,7 +374,7 @@ export class InputPipeline implements Pipeline {
       state,
       reason: hangs ?? this.#device.lostReason ?? standstillReason(state),
       device: this.#context.config.input.device,
-      card: cardReport(this.#device.negotiated),
+      card: cardReport(this.#device.negotiated, this.#cardRate.measured),
       format: this.#quality.format,
       clients: this.#sinks.size,
       ...this.#listener.counts(),

@@ -359,7 +359,7 @@ export class OutputPipeline implements Pipeline {
       state,
       reason: hangs ?? this.#device.lostReason ?? standstillReason(state),
       device: this.#context.config.output.device,
-      card: cardReport(this.#device.negotiated),
+      card: cardReport(this.#device.negotiated, this.#cardRate.measured),
       format: this.#quality.format,
       clients: this.#source ? 1 : 0,
       ...this.#listener.counts(),

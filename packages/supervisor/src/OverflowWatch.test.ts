@@ -17,6 +17,13 @@ describe('a watch on overflows', () => {
     expect(said).toEqual([false, false, false, false, true, false, false]);
   });
 
+  test('says nothing where it was just as many as may be', () => {
+    const watch = new OverflowWatch(1, 1);
+    watch.tick(of(0, 0));
+    expect(watch.tick(of(100, 1))).toBe(false);
+    expect(watch.tick(of(200, 3))).toBe(true);
+  });
+
   test('begins anew with a new process', () => {
     const watch = new OverflowWatch(2, 1);
     watch.tick(of(500, 0));
