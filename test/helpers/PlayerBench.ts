@@ -102,6 +102,8 @@ export class PlayerBench {
   readonly margins: { atMs: number; frames: number }[] = [];
   /** The card's call that waits. */
   protected lowWater = false;
+  /** What was due until then was received. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(framesMax?: number, fixedMs: number | 'auto' = targetMs) {
     this.card = new SimulatedCard({
@@ -149,6 +151,7 @@ export class PlayerBench {
     let queuedMost = 0;
     while (this.nowMs < untilMs) {
       if (!this.stalled) {
+        this.#lookedMs = this.nowMs;
         for (let due = arrivals[next]; due && due.atMs <= this.nowMs; due = arrivals[next]) {
           this.receive(due.packet);
           next += 1;
@@ -159,6 +162,15 @@ export class PlayerBench {
       queuedMost = Math.max(queuedMost, this.jitter.queuedFrames);
     }
     expect(queuedMost).toBeLessThanOrEqual(jitterBufferLimits.capacityMs * ms);
+  }
+
+  /** Runs on to `untilMs` with those of all arrivals that were not due yet. */
+  runOn(arrivals: readonly PlayerArrival[], untilMs: number): void {
+    const fromMs = this.#lookedMs;
+    this.run(
+      arrivals.filter(({ atMs }) => atMs > fromMs),
+      untilMs,
+    );
   }
 
   protected receive(packet: AudioPacket): void {

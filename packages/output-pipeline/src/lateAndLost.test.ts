@@ -138,14 +138,9 @@ describe('a margin that changes for good', () => {
   test('by a way that has become shorter is no drift: the pace is soon its own again', () => {
     const bench = new PlayerBench(75 * mediaRate);
     const arrivals = stream(3_500, 20, (seq) => (seq < 150 ? 8 : 0));
-    const runUntil = (untilMs: number): void =>
-      bench.run(
-        arrivals.filter(({ atMs }) => atMs >= bench.nowMs),
-        untilMs,
-      );
-    runUntil(8_000);
+    bench.runOn(arrivals, 8_000);
     expect(bench.player.correctedBy).toBe('resampler');
-    runUntil(70_000);
+    bench.runOn(arrivals, 70_000);
     expect(Math.abs(bench.player.driftPpm ?? Number.NaN)).toBeLessThan(1);
     expect(bench.player.correctedBy).toBeNull();
     expect(bench.marginOffMs(40_000)).toBeLessThan(1);
@@ -169,19 +164,14 @@ describe('a margin that changes for good', () => {
     bench.card.skewPpm = -300;
     bench.card.pitchPpmMax = 5_000;
     const arrivals = stream(4_500, 20);
-    const runUntil = (untilMs: number): void =>
-      bench.run(
-        arrivals.filter(({ atMs }) => atMs >= bench.nowMs),
-        untilMs,
-      );
-    runUntil(40_000);
+    bench.runOn(arrivals, 40_000);
     expect(bench.player.correctedBy).toBe('pitch');
     bench.card.pitchRefuses = true;
-    runUntil(60_000);
+    bench.runOn(arrivals, 60_000);
     expect(bench.player.correctedBy).toBe('resampler');
     expect(bench.card.pitchPpm).toBe(0);
     bench.card.pitchRefuses = false;
-    runUntil(80_000);
+    bench.runOn(arrivals, 80_000);
     expect(bench.player.correctedBy).toBe('pitch');
     expect(bench.counters).toEqual(unchanged);
     expect(bench.card.underruns).toBe(0);
@@ -210,10 +200,7 @@ describe('a margin that changes for good', () => {
       const { concealedFrames, insertedFrames } = bench.counters;
       expect(insertedFrames / ms).toBeGreaterThanOrEqual(10);
       expect(insertedFrames / ms).toBeLessThanOrEqual(17);
-      bench.run(
-        arrivals.filter(({ atMs }) => atMs > 2_200),
-        10_950,
-      );
+      bench.runOn(arrivals, 10_950);
       expect(bench.counters).toMatchObject({ concealedFrames, insertedFrames, trimmedFrames: 0 });
       expect(bench.delays(1_400, 9_900)).toHaveLength(1);
       bench.assertAllHome();
@@ -226,10 +213,7 @@ describe('a margin that changes for good', () => {
     bench.run(arrivals, 2_005);
     const [delay] = bench.delays(0, 900);
     bench.card.xrun();
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 2_005),
-      4_950,
-    );
+    bench.runOn(arrivals, 4_950);
     expect(bench.counters).toEqual(unchanged);
     expect(bench.delays(1_100, 3_900)).toEqual([delay]);
   });
@@ -267,17 +251,10 @@ describe('a card that stands still', () => {
     bench.run(arrivals, 2_005);
     const before = bench.card.queuedFrames();
     bench.card.idle = true;
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 2_005),
-      2_005 + standstillMs,
-    );
+    bench.runOn(arrivals, 2_005 + standstillMs);
     bench.card.idle = false;
-    const resumedMs = bench.nowMs;
     const settledMs = 2_005 + 20 * Math.ceil((standstillMs + 3_000) / 20);
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > resumedMs),
-      settledMs,
-    );
+    bench.runOn(arrivals, settledMs);
     expect(Math.abs(bench.card.queuedFrames() - before) / ms).toBeLessThan(8);
     expect(bench.counters.insertedFrames).toBe(0);
     bench.player.rest();
@@ -291,10 +268,7 @@ describe('a card that stands still', () => {
     const arrivals = stream(200, 20);
     bench.run(arrivals, 2_005);
     bench.card.idle = true;
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 2_005),
-      3_005,
-    );
+    bench.runOn(arrivals, 3_005);
     const played = bench.card.heard.length;
     bench.card.idle = false;
     const later = arrivals.filter(({ atMs }) => atMs > 3_005);
@@ -310,17 +284,12 @@ describe('a card that stands still', () => {
   test('has no latency for what was never heard', () => {
     const bench = new PlayerBench();
     const arrivals = stream(200, 20);
-    const between = (fromMs: number, toMs: number): void =>
-      bench.run(
-        arrivals.filter(({ atMs }) => atMs > fromMs && atMs <= toMs),
-        toMs,
-      );
-    between(0, 2_005);
+    bench.run(arrivals, 2_005);
     const before = bench.latency.endToEnd(bench.nowMs);
     bench.card.idle = true;
-    between(2_005, 3_005);
+    bench.runOn(arrivals, 3_005);
     bench.card.idle = false;
-    between(3_005, 4_005);
+    bench.runOn(arrivals, 4_005);
     const after = bench.latency.endToEnd(bench.nowMs);
     expect(after.count).toBeGreaterThan(before.count + 40);
     expect(after.maxMs).toBeLessThan(before.maxMs + 5);
@@ -332,16 +301,10 @@ describe('a card that stands still', () => {
     const arrivals = stream(200, 20);
     bench.run(arrivals, 2_005);
     bench.card.idle = true;
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 2_005),
-      3_505,
-    );
+    bench.runOn(arrivals, 3_505);
     const played = bench.card.heard.length;
     bench.card.idle = false;
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 3_505),
-      4_500,
-    );
+    bench.runOn(arrivals, 4_500);
     const heard = bench.card.heard.slice(played).filter((sample) => sample >= 0);
     expect(heard.length).toBeGreaterThan(500 * ms);
     const steps = heard.map((sample, i) => Math.abs(sample - (heard[i - 1] ?? 0)));
@@ -370,10 +333,7 @@ describe('a card that stands still', () => {
     bench.run(arrivals, 2_005);
     expect(bench.player.standstillMs(bench.card.nowUs)).toBeLessThan(1);
     bench.card.idle = true;
-    bench.run(
-      arrivals.filter(({ atMs }) => atMs > 2_005),
-      4_000,
-    );
+    bench.runOn(arrivals, 4_000);
     expect(bench.player.standstillMs(bench.card.nowUs)).toBeCloseTo(1_995, -1);
     const { drops } = bench.counters;
     expect(drops.card_standstill).toBeGreaterThan(80);
