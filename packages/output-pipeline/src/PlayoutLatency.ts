@@ -1,6 +1,6 @@
 import { LatencyHistogram, type PacketSlot } from '@kvm-audio/audio';
 import { type LatencySummary, mediaRate, type StageLatencies } from '@kvm-audio/protocol';
-import { noLatencies, type PacketLatencies, UnheardLatencies } from './UnheardLatencies.js';
+import { column, UnheardLatencies } from './UnheardLatencies.js';
 
 export type DecodedPacket = Pick<PacketSlot, 'captureTimeUs' | 'arrivalUs' | 'frames'>;
 
@@ -54,7 +54,6 @@ export class PlayoutLatency {
   readonly #endToEnd: LatencyHistogram;
   readonly #margin: LatencyHistogram;
   readonly #unheard = new UnheardLatencies();
-  readonly #next: PacketLatencies = { ...noLatencies };
   #from: LatencySummary['from'] = 'arrival';
 
   constructor(nowMs: number) {
@@ -71,21 +70,22 @@ export class PlayoutLatency {
     const { at } = this;
     const { lookUs, startUs, endUs } = at;
     for (let more = true; more; ) more = this.#countHeard(at.queuedFrames);
-    const next = this.#next;
-    next.frames = frames - at.trimFrames;
-    if (next.frames <= 0) return;
-    next.atMs = endUs / usPerMs;
+    const heardFrames = frames - at.trimFrames;
+    if (heardFrames <= 0) return;
+    if (this.#unheard.isFull) this.#countHeard(0);
+    const row = this.#unheard.add(heardFrames);
+    const { values } = this.#unheard;
+    values[row + column.atMs] = endUs / usPerMs;
     const transitUs = captureTimeUs === undefined ? Number.NaN : arrivalUs - captureTimeUs;
-    next.transitMs = transitUs / usPerMs - frames / framesPerMs;
-    next.queueMs = (startUs - arrivalUs) / usPerMs + at.ringFrames / framesPerMs;
-    next.decodeMs = (endUs - startUs) / usPerMs;
+    values[row + column.transitMs] = transitUs / usPerMs - frames / framesPerMs;
+    const ringMs = at.ringFrames / framesPerMs;
+    values[row + column.queueMs] = (startUs - arrivalUs) / usPerMs + ringMs;
+    values[row + column.decodeMs] = (endUs - startUs) / usPerMs;
     const deviceFrames = at.queuedFrames - at.ringFrames + at.beyondFrames;
-    next.deviceMs = deviceFrames / framesPerMs - (endUs - lookUs) / usPerMs;
+    values[row + column.deviceMs] = deviceFrames / framesPerMs - (endUs - lookUs) / usPerMs;
     const ahead = at.queuedFrames + at.beyondFrames - at.trimFrames + at.lookaheadFrames;
     const sinceUs = lookUs - (captureTimeUs ?? arrivalUs);
-    next.endToEndMs = sinceUs / usPerMs + ahead / framesPerMs;
-    if (this.#unheard.isFull) this.#countHeard(0);
-    this.#unheard.add(next);
+    values[row + column.endToEndMs] = sinceUs / usPerMs + ahead / framesPerMs;
   }
 
   /** What is unplayed is played to its end, or thrown away. */
@@ -96,15 +96,17 @@ export class PlayoutLatency {
 
   /** @returns whether it was one. */
   #countHeard(unplayedFrames: number): boolean {
-    const heard = this.#unheard.takeHeard(unplayedFrames);
-    if (!heard) return false;
-    const { transitMs, atMs } = heard;
+    const row = this.#unheard.takeHeard(unplayedFrames);
+    if (row < 0) return false;
+    const { values } = this.#unheard;
+    const nowMs = values[row + column.atMs] ?? 0;
+    const transitMs = values[row + column.transitMs] ?? 0;
     if (Number.isNaN(transitMs) !== (this.#from === 'arrival')) this.#changeFrom();
-    if (this.#from === 'capture') this.#transit.add(transitMs, atMs);
-    this.#queue.add(heard.queueMs, atMs);
-    this.#decode.add(heard.decodeMs, atMs);
-    this.#device.add(heard.deviceMs, atMs);
-    this.#endToEnd.add(heard.endToEndMs, atMs);
+    if (this.#from === 'capture') this.#transit.add(transitMs, nowMs);
+    this.#queue.add(values[row + column.queueMs] ?? 0, nowMs);
+    this.#decode.add(values[row + column.decodeMs] ?? 0, nowMs);
+    this.#device.add(values[row + column.deviceMs] ?? 0, nowMs);
+    this.#endToEnd.add(values[row + column.endToEndMs] ?? 0, nowMs);
     return true;
   }
 

@@ -1,65 +1,56 @@
-/** How long a packet's sound took, stage by stage, when it was given to the card. */
-export type PacketLatencies = {
+/** What is known of a packet's way when its sound is given to the card: where it is in a row. */
+export const column = {
   /** Of sound. */
-  frames: number;
-  atMs: number;
-  /** Not a number where nobody knows when it was captured. */
-  transitMs: number;
-  queueMs: number;
-  decodeMs: number;
-  deviceMs: number;
-  endToEndMs: number;
-};
-
-export const noLatencies: Readonly<PacketLatencies> = {
   frames: 0,
-  atMs: 0,
-  transitMs: 0,
-  queueMs: 0,
-  decodeMs: 0,
-  deviceMs: 0,
-  endToEndMs: 0,
-};
-const fields = Object.keys(noLatencies) as (keyof PacketLatencies)[];
+  atMs: 1,
+  /** Not a number where nobody knows when it was captured. */
+  transitMs: 2,
+  queueMs: 3,
+  decodeMs: 4,
+  deviceMs: 5,
+  endToEndMs: 6,
+} as const;
+const rowLength = 7;
 /** A second of the shortest packets; of more, the oldest are believed before they are heard. */
-const packetsMax = 400;
+const rowsMax = 400;
 
 /**
  * What was measured of sound that is not heard yet, the oldest first: what is thrown away before
  * it is heard has no latency. Allocates nothing.
  */
 export class UnheardLatencies {
-  readonly #values = new Float64Array(packetsMax * fields.length);
-  readonly #taken: PacketLatencies = { ...noLatencies };
+  /** Rows, each from the index that it was given out by. */
+  readonly values = new Float64Array(rowsMax * rowLength);
   #first = 0;
   #count = 0;
   #frames = 0;
 
   get isFull(): boolean {
-    return this.#count === packetsMax;
+    return this.#count === rowsMax;
   }
 
-  add(latencies: PacketLatencies): void {
-    const at = ((this.#first + this.#count) % packetsMax) * fields.length;
-    for (const [i, field] of fields.entries()) this.#values[at + i] = latencies[field];
+  /** @returns where the row of a packet begins that is to be filled in now: not while it is full. */
+  add(frames: number): number {
+    const row = ((this.#first + this.#count) % rowsMax) * rowLength;
+    this.values[row + column.frames] = frames;
     this.#count += 1;
-    this.#frames += latencies.frames;
+    this.#frames += frames;
+    return row;
   }
 
   /**
    * @param unplayedFrames of all that was given
-   * @returns the oldest, if it has been played: it is none of these any more, and good until the
-   *   next call.
+   * @returns where the oldest row begins, if its sound has been played, else −1. It is none of
+   *   these any more, and good until the next is added.
    */
-  takeHeard(unplayedFrames: number): PacketLatencies | undefined {
-    const at = this.#first * fields.length;
-    const leftFrames = this.#frames - (this.#values[at] ?? 0);
-    if (this.#count === 0 || leftFrames < unplayedFrames) return undefined;
-    for (const [i, field] of fields.entries()) this.#taken[field] = this.#values[at + i] ?? 0;
-    this.#first = (this.#first + 1) % packetsMax;
+  takeHeard(unplayedFrames: number): number {
+    const row = this.#first * rowLength;
+    const leftFrames = this.#frames - (this.values[row + column.frames] ?? 0);
+    if (this.#count === 0 || leftFrames < unplayedFrames) return -1;
+    this.#first = (this.#first + 1) % rowsMax;
     this.#count -= 1;
     this.#frames = leftFrames;
-    return this.#taken;
+    return row;
   }
 
   clear(): void {
