@@ -69,8 +69,8 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
       folder: daemon.folder,
       // For ten seconds it does not trust what it knows of the source; then its margin falls.
       settleSeconds: 20,
-      // V8 compiles what runs once a second over most of four minutes, and is late meanwhile where
-      // eight programs do so at a time on two cores.
+      // V8 compiles what runs once a second over most of four minutes, here for eight programs at a
+      // time on two cores.
       warmUpSeconds: 240,
       inputCard: daemon.inputCard,
       outputCard: daemon.outputCard,

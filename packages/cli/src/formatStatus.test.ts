@@ -1,5 +1,6 @@
 import type { DaemonStatus, PipelineReport, PipelineStatus } from '@kvm-audio/client';
 import { quietReport } from '../../../test/helpers/quietReport.js';
+import { quietPipeline, quietStatus } from '../../../test/helpers/quietStatus.js';
 import { formatStatus, formatStatusLine, formatTable } from './formatStatus.js';
 
 const report: PipelineReport = quietReport({
@@ -23,46 +24,14 @@ const report: PipelineReport = quietReport({
 });
 const { drops } = report;
 
-function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
-  return {
-    direction: 'output',
-    pid: 101,
-    state: 'running',
-    restarts: 0,
-    lastExit: null,
-    retryAfterMs: null,
-    level: 'medium',
-    stream: report,
-    reportAgeMs: 400,
-    usage: { cpuPercent: 4.25, memoryPercent: 18.75, residentBytes: 48 * 2 ** 20 },
-    optimiser: {
-      steps: { backlog: 0, cpu: 0, margin: 0, buffer: 0 },
-      undone: 0,
-      restored: 0,
-      last: null,
-    },
-    ...changed,
-  };
-}
+const pipeline = (changed: Partial<PipelineStatus>): PipelineStatus =>
+  quietPipeline({ stream: report, ...changed });
 
 function status(output: Partial<PipelineStatus>, input: Partial<PipelineStatus>): DaemonStatus {
-  return {
-    pid: 100,
-    version: '0.1.0',
-    uptimeMs: 3_723_999,
-    usage: { cpuPercent: null, memoryPercent: 20, residentBytes: 53_687_091 },
-    buffers: {
-      input_buffer_size: 6,
-      output_buffer_size: 6,
-      average_latency_ms: null,
-      system_cpu_percent: null,
-      system_memory_percent: null,
-      adaptation_count: 0,
-      last_adaptation: null,
-    },
+  return quietStatus({
     output: pipeline(output),
     input: pipeline({ direction: 'input', ...input }),
-  };
+  });
 }
 
 describe('a table', () => {

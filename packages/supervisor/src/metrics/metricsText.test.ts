@@ -9,6 +9,7 @@ import {
   type PipelineStatus,
 } from '@kvm-audio/protocol';
 import { quietReport } from '../../../../test/helpers/quietReport.js';
+import { quietBuffers, quietPipeline, quietStatus } from '../../../../test/helpers/quietStatus.js';
 import { inRepository } from '../../../../test/helpers/repository.js';
 import { metricsText } from './metricsText.js';
 import { statusFamilies } from './statusFamilies.js';
@@ -51,18 +52,10 @@ const report: PipelineReport = quietReport({
   stages: { queue: figures, decode: { ...figures, count: 0 } },
 });
 
-function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
-  return {
-    direction: 'output',
-    pid: 101,
-    state: 'running',
+const pipeline = (changed: Partial<PipelineStatus> = {}): PipelineStatus =>
+  quietPipeline({
     restarts: 2,
-    lastExit: null,
-    retryAfterMs: null,
-    level: 'medium',
     stream: report,
-    reportAgeMs: 400,
-    usage: { cpuPercent: 4.25, memoryPercent: 18.75, residentBytes: 50_331_648 },
     optimiser: {
       steps: { backlog: 1, cpu: 0, margin: 2, buffer: 0 },
       undone: 1,
@@ -70,15 +63,10 @@ function pipeline(changed: Partial<PipelineStatus>): PipelineStatus {
       last: 'margin: 60 ms were never needed: target 20 ms',
     },
     ...changed,
-  };
-}
+  });
 
-function statusOf(changed: Partial<DaemonStatus> = {}): DaemonStatus {
-  return {
-    pid: 100,
-    version: '0.1.0',
-    uptimeMs: 3_723_999,
-    usage: { cpuPercent: null, memoryPercent: 20, residentBytes: 53_687_091 },
+const statusOf = (changed: Partial<DaemonStatus> = {}): DaemonStatus =>
+  quietStatus({
     buffers: {
       input_buffer_size: 6,
       output_buffer_size: 7,
@@ -88,11 +76,10 @@ function statusOf(changed: Partial<DaemonStatus> = {}): DaemonStatus {
       adaptation_count: 5,
       last_adaptation: 1_796_028_585_256,
     },
-    output: pipeline({}),
+    output: pipeline(),
     input: pipeline({ direction: 'input', retryAfterMs: 400 }),
     ...changed,
-  };
-}
+  });
 
 const unstarted = (direction: 'output' | 'input') =>
   pipeline({ direction, pid: null, state: 'failed', stream: null, reportAgeMs: null, usage: null });
@@ -100,15 +87,7 @@ const unstarted = (direction: 'output' | 'input') =>
 /** Nothing is known but that the daemon runs. */
 const bare = statusOf({
   usage: null,
-  buffers: {
-    input_buffer_size: 6,
-    output_buffer_size: 6,
-    average_latency_ms: null,
-    system_cpu_percent: null,
-    system_memory_percent: null,
-    adaptation_count: 0,
-    last_adaptation: null,
-  },
+  buffers: quietBuffers,
   output: unstarted('output'),
   input: unstarted('input'),
 });
