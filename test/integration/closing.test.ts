@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { limits, type ProtocolError, type Role, socketPath } from '@kvm-audio/protocol';
 import { outgoing } from '../helpers/outgoing.js';
@@ -138,6 +138,24 @@ describe('closing', () => {
       await daemon.stop();
     },
   );
+
+  it('a daemon whose sockets were removed says so, and leaves another’s alone', async () => {
+    rmSync(daemon.runtimeFolder, { recursive: true });
+    const lost = (name: 'input' | 'output' | 'control'): boolean =>
+      daemon.log.includes(`"path":"${path(name)}","msg":"socket was removed`);
+    await waitFor('warning of each', () => lost('control') && lost('input') && lost('output'));
+    // Spelled otherwise, so that each daemon's processes are told from the other's.
+    const next = await TestDaemon.start({ runtimeFolder: `${daemon.runtimeFolder}/.` });
+    try {
+      process.kill(daemon.pid, 'SIGTERM');
+      await waitFor('end of the first', () => daemon.log.includes('"msg":"stopped"'));
+      (await RawClient.greet(path('input'), 'sink')).connection.destroy();
+      await next.stop();
+    } finally {
+      await next.discard();
+    }
+    expect(daemon.log.match(/socket was removed/g)).toHaveLength(3);
+  });
 
   it('a killed daemon takes its pipelines along, and the next one takes its place', async () => {
     const client = await greet('input', 'sink');

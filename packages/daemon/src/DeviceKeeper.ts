@@ -1,5 +1,5 @@
-import { DeviceWatch } from './DeviceWatch.js';
 import { exitCodes, FatalError } from './exitCodes.js';
+import { FolderWatch } from './FolderWatch.js';
 import type { Log } from './LogRecord.js';
 
 /** What a device tells while it is open; see the alsa addon. */
@@ -67,7 +67,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   #openingAtMs = 0;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #watch: DeviceWatch | undefined;
+  #watch: FolderWatch | undefined;
   /** Since when it is tried briskly. */
   #briskSinceMs: number | undefined;
   #lostReason: string | null = null;
@@ -180,7 +180,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
     this.#lostReason = error.message;
     if (!this.#wanted) return;
-    this.#watch ??= new DeviceWatch(this.#options.watchFolders, () => this.#onChange());
+    this.#watch ??= new FolderWatch(this.#options.watchFolders, () => this.#onChange());
     this.#tryAgain(fast ? retry.fastMs : retry.slowMs);
   }
 

@@ -7,6 +7,7 @@ export type { BufferSettings } from './config/buffers.js';
 export type { Config } from './config/schema.js';
 export * from './DeviceKeeper.js';
 export * from './exitCodes.js';
+export { FolderWatch } from './FolderWatch.js';
 export { FrameCount } from './FrameCount.js';
 export * from './Linger.js';
 export * from './LogRecord.js';

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { FatalError } from '@kvm-audio/daemon';
 import { makeSocketFolder } from '../../../test/helpers/socketFolder.js';
@@ -34,7 +34,21 @@ describe('a bound socket', () => {
     const left = new BoundSocket(path, false);
     const next = new BoundSocket(path, false);
     left.close();
+    expect(existsSync(path)).toBe(true);
     next.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('knows whether its file is there, and is its own', () => {
+    const path = folder.path('watched');
+    const socket = new BoundSocket(path, false);
+    expect(socket.isReachable).toBe(true);
+    rmSync(path);
+    expect(socket.isReachable).toBe(false);
+    writeFileSync(path, '');
+    expect(socket.isReachable).toBe(false);
+    socket.close();
+    expect(existsSync(path)).toBe(true);
   });
 
   test('takes its file away, once', () => {

@@ -1,4 +1,4 @@
-import { closeSync, rmSync } from 'node:fs';
+import { type BigIntStats, closeSync, lstatSync, rmSync } from 'node:fs';
 import { exitCodes, FatalError } from '@kvm-audio/daemon';
 import { listenUnix } from '@kvm-audio/native-alsa/sys';
 
@@ -13,6 +13,7 @@ const socketModes = { group: 0o660, everybody: 0o666 };
 export class BoundSocket {
   readonly path: string;
   readonly fd: number;
+  readonly #file: BigIntStats | undefined;
   #closed = false;
 
   /**
@@ -24,17 +25,35 @@ export class BoundSocket {
     try {
       rmSync(path, { force: true });
       this.fd = listenUnix(path, open ? socketModes.everybody : socketModes.group);
+      this.#file = fileAt(path);
     } catch (error) {
       const why = (error as NodeJS.ErrnoException).code ?? String(error);
       throw new FatalError(exitCodes.runtimeFolder, `cannot listen on ${path} (${why})`);
     }
   }
 
-  /** Removes the file; whoever waits in the backlog is refused. Idempotent. */
+  /** Who connects to the path comes here: its file was not removed, nor is another's there. */
+  get isReachable(): boolean {
+    const there = fileAt(this.path);
+    return there !== undefined && there.ino === this.#file?.ino && there.dev === this.#file.dev;
+  }
+
+  /**
+   * Removes the file, but not that of another daemon, which has made the folder anew; whoever waits
+   * in the backlog is refused. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    rmSync(this.path, { force: true });
+    if (this.isReachable) rmSync(this.path, { force: true });
     closeSync(this.fd);
+  }
+}
+
+function fileAt(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true });
+  } catch {
+    return undefined;
   }
 }

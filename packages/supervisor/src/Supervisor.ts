@@ -33,6 +33,7 @@ import { LatencyMonitor, type LatencySubject } from './latency/LatencyMonitor.js
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
 import { ProcessMonitor } from './ProcessMonitor.js';
+import { SocketWatch } from './SocketWatch.js';
 import { UnservedClients } from './UnservedClients.js';
 
 /** What the daemon's group may look at, but not do. */
@@ -62,6 +63,7 @@ export class Supervisor {
   readonly #pipelines: Record<Direction, Served>;
   readonly #buffers: BufferControl;
   readonly #controlSocket: BoundSocket;
+  readonly #socketWatch: SocketWatch;
   readonly #control: ClientListener;
   readonly #monitor = new ProcessMonitor(() => this.#pids());
   readonly #latency: LatencyMonitor;
@@ -77,6 +79,8 @@ export class Supervisor {
     const open = config.control.uids.length > 0;
     this.#controlSocket = new BoundSocket(socketPath(runtimeFolder, 'control'), open);
     this.#pipelines = { output: this.#serve('output'), input: this.#serve('input') };
+    const dataSockets = directions.map((direction) => this.#pipelines[direction].socket);
+    this.#socketWatch = new SocketWatch(runtimeFolder, [this.#controlSocket, ...dataSockets], log);
     this.#latency = new LatencyMonitor({
       config: config.latency,
       subjects: { output: this.#latencySubject('output'), input: this.#latencySubject('input') },
@@ -118,6 +122,7 @@ export class Supervisor {
   }
 
   async stop(): Promise<void> {
+    this.#socketWatch.close();
     this.#latency.stop();
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
     this.#buffers.stop();

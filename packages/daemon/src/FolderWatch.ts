@@ -5,11 +5,11 @@ import { basename, dirname } from 'node:path';
 const settleMs = 5;
 
 /**
- * Tells when something changes in the folders where sound cards appear, such as /dev/snd: a device
- * node that comes, or whose owner udev sets. A folder that is not there yet is waited for. What
- * cannot be watched is not: polling is there for that.
+ * Tells when something changes in a folder: a file that comes, goes, or changes its owner or mode,
+ * such as a sound card's node in /dev/snd that udev gives to somebody. A folder that is not there
+ * yet is waited for. What cannot be watched is not, and nobody is told.
  */
-export class DeviceWatch {
+export class FolderWatch {
   readonly #onChange: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
   #timer: NodeJS.Timeout | undefined;

@@ -2,10 +2,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '../../../test/helpers/waitFor.js';
-import { DeviceWatch } from './DeviceWatch.js';
+import { FolderWatch } from './FolderWatch.js';
 
 let folder: string;
-let watch: DeviceWatch | undefined;
+let watch: FolderWatch | undefined;
 let changes: number;
 
 beforeEach(() => {
@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 function open(...folders: string[]): void {
-  watch = new DeviceWatch(folders, () => {
+  watch = new FolderWatch(folders, () => {
     changes += 1;
   });
 }
@@ -67,7 +67,7 @@ describe('a watch', () => {
     open(folder);
     writeFileSync(join(folder, 'card'), '');
     watch?.close();
-    const after = new DeviceWatch([folder], () => {
+    const after = new FolderWatch([folder], () => {
       changes += 100;
     });
     await toldOf(() => writeFileSync(join(folder, 'other'), ''));
