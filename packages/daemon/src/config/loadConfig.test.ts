@@ -82,7 +82,8 @@ describe('a configuration', () => {
 
   test.each([
     ['output', { targetMs: 3 }],
-    ['output', { targetMs: 500 }],
+    ['output', { targetMs: 150 }],
+    ['output', { targetMs: 500, targetMsMax: 500 }],
     ['output', { periodMs: 1 }],
     ['input', { bufferMs: 1_000 }],
     ['input', { frameMs: 60 }],
@@ -123,6 +124,11 @@ describe('a mistake in it', () => {
   test.each([
     [{ output: { targetMs: 2.9 } }, 'output.targetMs = 2.9: must be at least 3'],
     [{ output: { targetMs: 501 } }, 'output.targetMs = 501: must be at most 500'],
+    [{ output: { targetMs: 151 } }, 'output.targetMs: 151 is more than targetMsMax = 150'],
+    [
+      { output: { targetMs: 11, targetMsMax: 10 } },
+      'output.targetMs: 11 is more than targetMsMax = 10',
+    ],
     [{ output: { channels: 3 } }, 'output.channels = 3: must be at most 2'],
     [{ output: { channels: 1.5 } }, 'output.channels = 1.5: must be a whole number'],
     [{ output: { channels: '2' } }, 'output.channels = "2": must be a whole number'],

@@ -5,6 +5,9 @@ import { buffers, checkSizes } from './buffers.js';
 /** Longest silence or buffer that a key may ask for; more is a typing error. */
 const bufferMsMax = 1_000;
 
+/** No margin is longer, whatever it is told to follow. */
+const marginMsMax = 500;
+
 const level = z.enum(qualityLevels);
 const application = z.enum(applications);
 const frameMs = z.literal([...frameLengthsMs]);
@@ -30,18 +33,18 @@ const output = z.strictObject({
   targetMs: z
     .number()
     .min(3)
-    .max(500)
+    .max(marginMsMax)
     .optional()
     .describe(
       'audio that is still unplayed when the next frame comes, in ms: the margin against jitter; ' +
-        'where it is left out, it follows the jitter',
+        'at most targetMsMax; where it is left out, it follows the jitter',
     ),
   targetMsMax: z
     .number()
     .min(10)
-    .max(500)
+    .max(marginMsMax)
     .default(150)
-    .describe('the margin follows the jitter no further, in ms'),
+    .describe('the most that the margin may be, in ms: it follows the jitter no further'),
 });
 
 const input = z.strictObject({
@@ -166,6 +169,17 @@ function checkBuffers(config: { output: Output; input: Input }, context: z.Refin
   }
 }
 
+/** What is beyond its own bound is told of already. */
+function checkTarget({ output }: { output: Output }, context: z.RefinementCtx): void {
+  const { targetMs, targetMsMax } = output;
+  if (targetMs === undefined || targetMs <= targetMsMax || targetMs > marginMsMax) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['output', 'targetMs'],
+    message: `${targetMs} is more than targetMsMax = ${targetMsMax}`,
+  });
+}
+
 function checkLatency(
   { latency: { targetMs, maxMs } }: { latency: z.infer<typeof latency> },
   context: z.RefinementCtx,
@@ -193,6 +207,7 @@ const sections = z.strictObject({
 
 export const configSchema = sections
   .superRefine(checkBuffers)
+  .superRefine(checkTarget)
   .superRefine(checkLatency)
   .superRefine((config, context) => checkSizes(config.buffers, context));
 
