@@ -90,7 +90,8 @@ test('a card that has nothing to convert from is refused, with what it offers', 
     retryable: false,
   });
   expect(error.message).toContain(
-    'formats S16_LE, S32_LE, S24_LE and S24_3LE are refused; it offers FLOAT_LE',
+    'formats S16_LE, S32_LE, S24_LE and S24_3LE are refused; it offers FLOAT_LE ' +
+      '(snd_pcm_hw_params_test_format: EINVAL)',
   );
 });
 

@@ -108,7 +108,9 @@ int HardwareParams::chooseRate(Failure& failure) {
 }
 
 bool HardwareParams::offersChannels(unsigned channels) {
-  return snd_pcm_hw_params_test_channels(pcm_, params_, channels) == 0;
+  return calls_("snd_pcm_hw_params_test_channels", [&] {
+           return snd_pcm_hw_params_test_channels(pcm_, params_, channels);
+         }) == 0;
 }
 
 // More than wanted can carry all that is wanted. Mono for stereo is the last choice.
@@ -133,9 +135,15 @@ int HardwareParams::chooseChannels(Failure& failure) {
   });
 }
 
+bool HardwareParams::offersFormat(snd_pcm_format_t format) {
+  return calls_("snd_pcm_hw_params_test_format", [&] {
+           return snd_pcm_hw_params_test_format(pcm_, params_, format);
+         }) == 0;
+}
+
 int HardwareParams::chooseFormat(Failure& failure) {
   for (const snd_pcm_format_t format : kFormats) {
-    if (snd_pcm_hw_params_test_format(pcm_, params_, format) != 0) continue;
+    if (!offersFormat(format)) continue;
     shape_.format = format;
     return calls_("snd_pcm_hw_params_set_format", [&] {
       return snd_pcm_hw_params_set_format(pcm_, params_, format);

@@ -31,6 +31,7 @@ class HardwareParams {
   bool offersRate(unsigned rate);
   unsigned bestRate();
   bool offersChannels(unsigned channels);
+  bool offersFormat(snd_pcm_format_t format);
   unsigned bestChannels();
   void refuse(Failure& failure, int error, const char* format, ...)
       __attribute__((format(printf, 4, 5)));
