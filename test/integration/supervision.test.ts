@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type DaemonStatus, directions } from '@kvm-audio/client';
 import { limits } from '@kvm-audio/protocol';
 import { TestDaemon } from '../helpers/TestDaemon.js';
@@ -13,6 +13,16 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether it has a TCP socket, of IPv4, such as Node's debugger listens on. */
+function hasTcpSocket(pid: number): boolean {
+  const inodes = readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/ +/)[9]);
+  return readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1])
+    .some((inode) => inode !== undefined && inodes.includes(inode));
 }
 
 describe('the supervisor', () => {
@@ -110,4 +120,20 @@ describe('the supervisor', () => {
       await daemon.stop(signal);
     },
   );
+
+  it.each(['SIGUSR1', 'SIGUSR2'] as const)('and its pipelines ignore %s', async (signal) => {
+    const before = await daemon.status();
+    const pids = [daemon.pid, ...directions.map((direction) => before[direction].pid as number)];
+    for (const pid of pids) process.kill(pid, signal);
+    const told = (): string[] => daemon.log.split('\n').filter((line) => line.includes(signal));
+    await waitFor('line of each', () => told().length >= pids.length || pids.some(hasTcpSocket));
+    // A descriptor may go while they are looked through.
+    expect(await waitFor('whole look', () => pids.filter(hasTcpSocket))).toEqual([]);
+    const names = told().map((line) => JSON.parse(line));
+    expect(names).toHaveLength(pids.length);
+    for (const name of ['daemon', ...directions]) {
+      expect(names).toContainEqual(expect.objectContaining({ level: 30, name, signal }));
+    }
+    await daemon.stop();
+  });
 });

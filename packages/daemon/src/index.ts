@@ -9,6 +9,7 @@ export * from './DeviceKeeper.js';
 export * from './exitCodes.js';
 export { FolderWatch } from './FolderWatch.js';
 export { FrameCount } from './FrameCount.js';
+export * from './ignoreUserSignals.js';
 export * from './Linger.js';
 export * from './LogRecord.js';
 export * from './pipelineChannel.js';

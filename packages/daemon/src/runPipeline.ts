@@ -17,6 +17,7 @@ import {
 import { createChannelLog } from './channelLog.js';
 import type { Config } from './config/schema.js';
 import { exitCodes, FatalError } from './exitCodes.js';
+import { ignoreUserSignals } from './ignoreUserSignals.js';
 import type { Log, LogLevel } from './LogRecord.js';
 import {
   heartbeatMs,
@@ -87,6 +88,8 @@ export async function runPipeline(
   process.on('unhandledRejection', exitWithError);
   // The end of the channel tells it too; but not to a process that is stopped, or that spins.
   endWithParent(os.constants.signals.SIGKILL);
+  let log: Log | undefined;
+  ignoreUserSignals(() => log);
   let pipeline: Pipeline | undefined;
   let stopping = false;
 
@@ -135,7 +138,7 @@ export async function runPipeline(
     client: name,
   });
   const { config } = reply as PipelineWelcome;
-  const log = logTo(channel, config.log.level);
+  log = logTo(channel, config.log.level);
   setNiceness(config.realtime.niceness, log);
   pipeline = make({
     config,

@@ -1,6 +1,7 @@
 import {
   exitCodes,
   FatalError,
+  ignoreUserSignals,
   type Log,
   prepareRuntimeFolder,
   unmapUnusedLater,
@@ -30,6 +31,8 @@ function die(error: unknown): never {
 async function main(argv: string[]): Promise<void> {
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
+  let log: Log | undefined;
+  ignoreUserSignals(() => log);
   const args = await yargs(argv)
     .scriptName('kvm-audiod')
     .usage('$0 [--config FILE.toml]\n\nOwns the sound cards, serves clients.')
@@ -53,10 +56,11 @@ async function main(argv: string[]): Promise<void> {
   prepareRuntimeFolder(folder, clients.uids.length + control.uids.length > 0);
   const writeLog = stderrWriter(config.log.format);
   const logOf = (name: string): Log => createLog(name, config.log.level, writeLog);
+  log = logOf('daemon');
   const supervisor = new Supervisor({
     config,
     runtimeFolder: folder,
-    log: logOf('daemon'),
+    log,
     pipelineLogs: { output: logOf('output'), input: logOf('input') },
     onUnusable: (error) => void supervisor.stop().then(() => dieUnusable(error)),
   });
@@ -70,7 +74,7 @@ async function main(argv: string[]): Promise<void> {
   if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
   // No sound passes here.
-  unmapUnusedLater('supervisor', logOf('daemon'), () => true);
+  unmapUnusedLater('supervisor', log, () => true);
 }
 
 await main(process.argv.slice(2));
