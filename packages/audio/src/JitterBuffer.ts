@@ -74,6 +74,8 @@ export class JitterBuffer {
   #size: { packets: number; target: PlayoutGoal } | undefined;
   #packetFrames = 0;
   #playTime: number | undefined;
+  /** Where the sound of packets ends: up to #playTime the rest was made up, or the card's silence. */
+  #soundEndTime = 0;
   #lastSeq = 0;
   #concealedRun = 0;
   #lateSinceMs: number | undefined;
@@ -98,6 +100,11 @@ export class JitterBuffer {
   /** Media time of the first sample that was not given out yet; undefined before a timeline. */
   get playTime(): number | undefined {
     return this.#restart ? undefined : this.#playTime;
+  }
+
+  /** Given out since the last packet was: made up, or the card's silence. */
+  get madeUpFrames(): number {
+    return Math.max(0, (this.#playTime ?? 0) - this.#soundEndTime);
   }
 
   /** Length of the newest packet, in 48 kHz samples. */
@@ -128,7 +135,7 @@ export class JitterBuffer {
     assert(mediaTime === this.#playTime, 'the packet that was next');
     this.#packetFrames = frames;
     this.#lateSinceMs = undefined;
-    this.#playTime = mediaTime + frames;
+    this.#playTime = this.#soundEndTime = mediaTime + frames;
     this.#noteTaken(seq, mediaTime);
   }
 
@@ -277,7 +284,7 @@ export class JitterBuffer {
     ) {
       const oldest = this.#shift();
       const end = oldest.mediaTime + oldest.frames;
-      this.#playTime = Math.max(this.#playTime ?? end, end);
+      this.#playTime = this.#soundEndTime = Math.max(this.#playTime ?? end, end);
       oldest.release();
       dropped += 1;
     }
@@ -315,7 +322,7 @@ export class JitterBuffer {
     step.restart = this.#restart || announced || early < 0;
     const end = head.mediaTime + head.frames;
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
-    this.#playTime = step.restart ? end : Math.max(playTime, end);
+    this.#playTime = this.#soundEndTime = step.restart ? end : Math.max(playTime, end);
     this.#noteTaken(head.seq, head.mediaTime);
     this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payloadBytes);
     this.#restart = false;

@@ -6,6 +6,7 @@ import { MarginKeeper } from './MarginKeeper.js';
 import { backlogFrames, scarceFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
+import { PlayoutChange } from './PlayoutChange.js';
 import { PlayoutDecoder } from './PlayoutDecoder.js';
 import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
@@ -35,8 +36,7 @@ export class Player {
   readonly #card: CardView;
   readonly #margin: MarginKeeper;
   readonly #writer: PlayoutWriter;
-  /** Frames that are still to be added, negative: to be cut out. */
-  #changeFrames = 0;
+  readonly #change: PlayoutChange;
   /** What comes behind it is a copy, or a straggler: the margin is not for them. */
   #newestSeq: number | undefined;
 
@@ -47,6 +47,7 @@ export class Player {
     this.#jitter = jitter;
     this.#latency = latency;
     this.#counters = counters;
+    this.#change = new PlayoutChange(counters);
     this.#options = options;
     this.#card = new CardView(sink);
     this.#margin = new MarginKeeper(options.target);
@@ -104,7 +105,7 @@ export class Player {
     const decoder = this.#decoder.role;
     const { isPlaying, silenceFrames, lookUs } = this.#card;
     const { isSettled, isResampling, resamplerRole: resampler } = this.#writer;
-    if (this.#changeFrames !== 0 || this.#margin.isStarting || !isSettled) return undefined;
+    if (this.#change.frames !== 0 || this.#margin.isStarting || !isSettled) return undefined;
     if (!isPlaying || !next || !decoder || (isResampling && !resampler)) return undefined;
     const { goalFrames, lowWaterFrames } = this.#options.target;
     return {
@@ -156,9 +157,9 @@ export class Player {
   /** Sound is later, or sooner, by what the goal changes. */
   setTarget(targetMs: number): void {
     const { target } = this.#options;
-    this.#changeFrames -= target.goalFrames;
+    this.#change.frames -= target.goalFrames;
     target.set(targetMs);
-    this.#changeFrames += target.goalFrames;
+    this.#change.frames += target.goalFrames;
     this.#margin.restart();
   }
 
@@ -168,7 +169,7 @@ export class Player {
     const { goalFrames } = this.#options.target;
     const excess = Math.round(this.#card.fillFrames + this.#jitter.queuedFrames - goalFrames);
     if (excess < changeFramesMin) return 0;
-    this.#changeFrames = -excess;
+    this.#change.frames = -excess;
     this.#margin.step();
     return excess;
   }
@@ -243,7 +244,7 @@ export class Player {
     const { goalFrames, lowWaterFrames } = this.#options.target;
     const card = this.#card;
     // What is to be cut out is cut from pieces that are decoded.
-    const most = goalFrames + aheadFrames + Math.max(0, -this.#changeFrames);
+    const most = goalFrames + aheadFrames + Math.max(0, -this.#change.frames);
     while (card.fillFrames <= most && this.#writer.acquire()) {
       // Less than a frame over it is a rounding: the card tells of it once.
       const urgent = card.streaming && card.fillFrames < lowWaterFrames + 1;
@@ -288,7 +289,7 @@ export class Player {
     this.#measure(packet, step.trimFrames, startUs, this.#options.clock());
     packet.release();
     this.#sink.setPauses(this.#jitter.pauses);
-    if (this.#changeFrames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
+    if (this.#change.frames !== 0 && slot.frames > 0) this.#splice(slot, nowUs);
     else this.#commit(slot, nowUs);
   }
 
@@ -311,17 +312,9 @@ export class Player {
   /** Adds or cuts what is to be added or cut, as far as this piece of audio goes. */
   #splice(slot: PcmSlot, nowUs: number): void {
     this.#card.begin(nowUs);
-    const { added, committed } = this.#writer.splice(slot, this.#changeFrames);
+    const { added, committed } = this.#writer.splice(slot, this.#change.frames);
     this.#card.noteGiven(committed);
-    this.#noteChange(added);
-  }
-
-  #noteChange(addedFrames: number): void {
-    this.#counters.insertedFrames += Math.max(0, addedFrames);
-    this.#counters.trimmedFrames += Math.max(0, -addedFrames);
-    const left = this.#changeFrames - addedFrames;
-    const enough = Math.abs(left) < changeFramesMin || left > 0 !== this.#changeFrames > 0;
-    this.#changeFrames = enough ? 0 : left;
+    this.#change.noteAdded(added);
   }
 
   /** A new timeline starts with its margin; a stream that starts gets it from the card's thread. */
@@ -343,7 +336,7 @@ export class Player {
 
   #forgetMargin(): void {
     this.#margin.restart();
-    this.#changeFrames = 0;
+    this.#change.frames = 0;
     this.#newestSeq = undefined;
   }
 
@@ -363,11 +356,11 @@ export class Player {
     const early = mediaTime - playTime;
     const marginFrames = this.#card.fillFrames + early;
     if (marginFrames < -lateFramesMax || this.#skipsUnheard(marginFrames)) return;
-    if (!this.#card.streaming || this.#changeFrames !== 0) return;
+    if (!this.#card.streaming || this.#change.frames !== 0) return;
     this.#latency.addMargin(marginFrames, nowUs / 1000);
     const { heldFrames } = this.#writer;
     const change = this.#margin.observe(marginFrames, lateFrames, heldFrames, nowUs, toldLateUs);
-    this.#changeFrames = change;
+    this.#change.frames = change;
     if (change > 0) this.#keepMadeUp(Math.min(-early, change));
     this.#writer.steer(this.#margin.correctionPpm);
   }
@@ -384,8 +377,8 @@ export class Player {
   /** What was made up in the packet's place is a part of what is to be added: it is not late. */
   #keepMadeUp(frames: number): void {
     if (frames <= 0) return;
+    this.#change.notePutBack(frames, this.#jitter.madeUpFrames);
     this.#jitter.skip(-frames);
-    this.#noteChange(frames);
   }
 
   #measure(packet: DecodedPacket, trimFrames: number, startUs: number, endUs: number): void {

@@ -11,6 +11,8 @@ import { silence } from '../../../test/helpers/SimulatedCard.js';
 const ms = mediaRate / 1000;
 /** What was heard last is mirrored for so long, and fades. */
 const fadeOutMs = 2.5;
+/** The most that is put in to get a margin back that is off by a step of concealment. */
+const spliceMs = 10;
 
 test('a source that says that it pauses, and sends nothing more, is no underrun', () => {
   const bench = new PlayerBench();
@@ -210,3 +212,22 @@ describe('a timeline that jumps by hours without a word', () => {
     bench.assertAllHome();
   });
 });
+
+test.each([-200, -500, -1_000])(
+  'a timeline that steps by %i ms without a word adds what was made up meanwhile, and a splice at most',
+  (stepMs) => {
+    const bench = new PlayerBench();
+    const stepped = stream(250, 20).map(({ atMs, packet }): PlayerArrival => {
+      const mediaTime = packet.mediaTime + 5_000 * ms + (packet.seq < 50 ? 0 : stepMs * ms);
+      return { atMs, packet: packetOf(packet.seq, 20, mediaTime) };
+    });
+    bench.run(stepped, 5_900);
+    const { concealedFrames, insertedFrames, trimmedFrames } = bench.counters;
+    expect(concealedFrames).toBeGreaterThan(0);
+    expect(insertedFrames - concealedFrames).toBeLessThan(spliceMs * ms);
+    expect(trimmedFrames).toBe(0);
+    expect(bench.card.underruns).toBe(0);
+    expect(bench.delays(2_300, 5_900)).toHaveLength(1);
+    bench.assertAllHome();
+  },
+);
