@@ -77,6 +77,7 @@ export const unchanged: PlayerCounters = {
   concealedFrames: 0,
   trimmedFrames: 0,
   insertedFrames: 0,
+  unheardFrames: 0,
 };
 
 export type PlayerArrival = { atMs: number; packet: AudioPacket };

@@ -46,6 +46,7 @@ export function quietReport(changed: Partial<PipelineReport> = {}): PipelineRepo
     concealedMs: 0,
     trimmedMs: 0,
     insertedMs: 0,
+    unheardMs: 0,
     driftPpm: null,
     correctionPpm: 0,
     correctedBy: null,

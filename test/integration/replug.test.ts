@@ -8,6 +8,9 @@ const cardOf = { output: 'outputCard', input: 'inputCard' } as const;
 /** Of a frame at level medium. */
 const frameSamples = 960;
 
+/** Sound that waits for a card, at most. */
+const waitingMsMax = 200;
+
 /** As the time stamps of packets have it. */
 const monotonicUs = (): number => Number(process.hrtime.bigint() / 1000n);
 
@@ -67,6 +70,28 @@ describe('while sound plays', () => {
         expect(await processes()).toEqual(before);
         expect(bridge.connected).toEqual({ output: 1, input: 1 });
         expect(bridge.disconnected).toEqual({ output: 0, input: 0 });
+      });
+
+      it('on the output counts for how long nothing was heard', async () => {
+        const unheard = async (): Promise<number> =>
+          (await daemon.status()).output.stream?.unheardMs ?? 0;
+        expect(await unheard()).toBe(0);
+        const fromUs = monotonicUs();
+        await daemon.outputCard.control('unplug', '--errno', errno);
+        await daemon.waitForStatus(
+          'second of which nothing was heard',
+          ({ output }) => (output.stream?.unheardMs ?? 0) >= 1_000,
+        );
+        await daemon.outputCard.control('replug');
+        await waitForStream('output', 'running');
+        const goneMs = (monotonicUs() - fromUs) / 1000;
+        await sound.hear();
+        const { drops, unheardMs } = (await daemon.status()).output.stream!;
+        // Besides what came there is what waited when it went.
+        expect(unheardMs).toBeGreaterThan(drops.no_device * 20);
+        expect(unheardMs).toBeLessThan(goneMs + waitingMsMax);
+        await daemon.freshReports();
+        expect(await unheard()).toBe(unheardMs);
       });
 
       it('on the input goes on in the same stream, which tells of the gap', async () => {

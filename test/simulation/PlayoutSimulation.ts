@@ -93,6 +93,7 @@ export class PlayoutSimulation {
     concealedFrames: 0,
     trimmedFrames: 0,
     insertedFrames: 0,
+    unheardFrames: 0,
   };
   readonly #options: PlayoutSimulationOptions;
   readonly #tone = new ToneDecoder();

@@ -110,7 +110,12 @@ describe('the status', () => {
   });
 
   test('has remarks for a reason, a death, a next try and each place of drops', () => {
-    const degraded = { ...report, reason: 'no such device', drops: { ...drops, late_packet: 4 } };
+    const degraded = {
+      ...report,
+      reason: 'no such device',
+      drops: { ...drops, late_packet: 4 },
+      unheardMs: 5_260,
+    };
     const dead = {
       state: 'backoff',
       pid: null,
@@ -122,6 +127,7 @@ describe('the status', () => {
     expect(text.split('\n').slice(23)).toEqual([
       '',
       'output: no such device',
+      'output: 5.3 s of sound were not heard: no card played them',
       'output: dropped at late_packet: 4',
       'input: last end: killed by SIGKILL',
       'input: next try in 400 ms',

@@ -143,6 +143,10 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
   if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
+  if (stream && stream.unheardMs > 0) {
+    const unheard = `${round(stream.unheardMs / 1000)} s of sound were not heard: no card played them`;
+    remarks.push(`${direction}: ${unheard}`);
+  }
   const { targetWins = 0 } = stream?.capacity ?? {};
   const times = targetWins === 1 ? 'once' : `${targetWins} times`;
   if (targetWins > 0) remarks.push(`${direction}: buffer size under the playout target ${times}`);

@@ -300,6 +300,8 @@ export class OutputPipeline implements Pipeline {
     this.#fast = undefined; // what comes now is not to be lent again
     fast?.takeBack();
     this.#faults.end(device.counters());
+    const waitingMs = this.#player?.queuedMs(monotonicUs()) ?? 0;
+    this.#counters.unheardFrames += waitingMs * framesPerMs;
     this.#player = undefined;
     this.#latency.noteEnd(false);
     this.#jitter.reset();
@@ -371,6 +373,7 @@ export class OutputPipeline implements Pipeline {
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),
       trimmedMs: Math.round(this.#counters.trimmedFrames / framesPerMs),
       insertedMs: Math.round(this.#counters.insertedFrames / framesPerMs),
+      unheardMs: Math.round(this.#counters.unheardFrames / framesPerMs),
       targetMs: this.#target.goalFrames / framesPerMs,
       marginMs: this.#player?.marginMs ?? null,
       driftPpm: this.#player?.driftPpm ?? null,

@@ -82,6 +82,7 @@ export class Player {
     this.#look(nowUs);
     if (this.#card.standsStill) {
       this.#counters.drops.card_standstill += 1;
+      this.#counters.unheardFrames += frames;
       if (!this.#card.isHeldUp) this.#holdUp(nowUs);
       this.#decodeUnheard(packet, frames);
       return;
@@ -221,7 +222,11 @@ export class Player {
   #look(nowUs: number): void {
     const stoodStill = this.#card.standsStill;
     this.#jitter.skip(this.#card.look(nowUs));
-    if (this.#card.standsStill !== stoodStill) this.#startAnew();
+    if (this.#card.standsStill === stoodStill) return;
+    if (!stoodStill) {
+      this.#counters.unheardFrames += this.#card.fillFrames + this.#jitter.queuedFrames;
+    }
+    this.#startAnew();
   }
 
   /** Nobody hears what waits for a card that stands still, nor what waited when it moves again. */

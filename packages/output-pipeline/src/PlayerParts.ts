@@ -12,10 +12,18 @@ export type PlayerCounters = {
   trimmedFrames: number;
   /** Frames that were added to get back to the target. */
   insertedFrames: number;
+  /** Frames that came and that no card played: there was none, or it stood still. */
+  unheardFrames: number;
 };
 
 export function noPlayerCounts(): PlayerCounters {
-  return { drops: noDrops(), concealedFrames: 0, trimmedFrames: 0, insertedFrames: 0 };
+  return {
+    drops: noDrops(),
+    concealedFrames: 0,
+    trimmedFrames: 0,
+    insertedFrames: 0,
+    unheardFrames: 0,
+  };
 }
 
 /** What the way of a packet goes through, and what it is counted in. */

@@ -57,6 +57,7 @@ test('what comes while there is no card leaves the decoder where what is heard n
   }
   expect(decoded(away, heardAt)).toEqual(decoded(whole, heardAt));
   expect(counters.drops.no_device).toBe(heardAt - packets.loud);
+  expect(counters.unheardFrames).toBe((heardAt - packets.loud) * frames);
   expect(player.isUnderWay).toBe(true);
   player.end();
   expect(player.isUnderWay).toBe(false);

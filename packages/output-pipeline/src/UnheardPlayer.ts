@@ -36,6 +36,7 @@ export class UnheardPlayer {
     this.#isUnderWay = true;
     const frames = framesAt(bytes, payloadStart, payloadEnd);
     if (frames === undefined || frames > packetFramesMax) return;
+    this.#counters.unheardFrames += frames;
     this.#decoder.decode(bytes.subarray(payloadStart, payloadEnd), flags, frames, this.#pcm);
   }
 

@@ -340,4 +340,20 @@ describe('a card that stands still', () => {
     expect(bench.drops - drops.jitter_overflow).toBe(drops.card_standstill);
     bench.assertAllHome();
   });
+
+  test('for long counts the sound that nobody heard, also what waited for it', () => {
+    const bench = new PlayerBench();
+    const arrivals = stream(150, 20);
+    bench.run(arrivals, 2_005);
+    expect(bench.counters.unheardFrames).toBe(0);
+    bench.card.idle = true;
+    bench.runOn(arrivals, 3_505);
+    bench.card.idle = false;
+    bench.runOn(arrivals, 3_990);
+    const { drops, unheardFrames } = bench.counters;
+    const goneMs = unheardFrames / ms + 20 * drops.jitter_overflow;
+    expect(Math.abs(goneMs - 1_500)).toBeLessThan(60);
+    bench.player.rest();
+    bench.assertAllHome();
+  });
 });

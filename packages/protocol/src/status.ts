@@ -132,6 +132,11 @@ export type PipelineReport = {
   /** Audio that was put in to get back to the wanted margin, in milliseconds. */
   insertedMs: number;
   /**
+   * Audio that came and that no card played, in milliseconds: none was there, or it stood still. What
+   * a source could not send while there was no process is not in it.
+   */
+  unheardMs: number;
+  /**
    * By how much the source's clock is faster than the card's, in parts per million; nil while it is
    * not known, as in the first seconds of a stream.
    */
@@ -218,6 +223,7 @@ export const noPlayout = Object.freeze({
   concealedMs: 0,
   trimmedMs: 0,
   insertedMs: 0,
+  unheardMs: 0,
   driftPpm: null,
   correctionPpm: 0,
   correctedBy: null,

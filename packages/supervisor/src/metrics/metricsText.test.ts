@@ -41,6 +41,7 @@ const report: PipelineReport = quietReport({
   concealedMs: 25,
   trimmedMs: 5,
   insertedMs: 12,
+  unheardMs: 61_020,
   driftPpm: -299.6123456789,
   correctionPpm: -300,
   targetMs: 9.5,
@@ -134,6 +135,7 @@ describe('the metrics', () => {
     'kvm_audio_underruns_total{direction="output"} 7',
     'kvm_audio_drift_ppm{direction="output"} -299.612346',
     'kvm_audio_concealed_seconds_total{direction="output"} 0.025',
+    'kvm_audio_unheard_seconds_total{direction="output"} 61.02',
     'kvm_audio_latency_seconds{direction="output",quantile="0.99"} 0.038123',
     'kvm_audio_latency_seconds{direction="output",quantile="1.0"} 0.041',
     'kvm_audio_latency_seconds_count{direction="output"} 12000',
@@ -162,8 +164,8 @@ describe('the metrics', () => {
         (key) => `stream.stages.queue.${key}`,
       ),
     );
-    const playing = ['capacity.targetWins', 'concealedMs', 'trimmedMs', 'insertedMs', 'driftPpm']
-      .concat(['correctionPpm', 'targetMs', 'marginMs', 'underruns'])
+    const playing = ['capacity.targetWins', 'concealedMs', 'trimmedMs', 'insertedMs']
+      .concat(['unheardMs', 'driftPpm', 'correctionPpm', 'targetMs', 'marginMs', 'underruns'])
       .map((key) => `input.stream.${key}`);
     expect(numbers.length).toBeGreaterThan(150);
     expect(untold.sort()).toEqual(

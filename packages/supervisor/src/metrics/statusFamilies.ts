@@ -184,6 +184,11 @@ const playout: StatusFamily[] = [
     'Sound that was put in to get back to the margin.',
     played(({ insertedMs }) => seconds(insertedMs)),
   ),
+  counter(
+    'unheard_seconds',
+    'Sound that came and that no card played: none was there, or it stood still.',
+    played(({ unheardMs }) => seconds(unheardMs)),
+  ),
 ];
 
 const buffers: StatusFamily[] = [
