@@ -26,7 +26,8 @@ const tickFrames = 24;
 
 /** TOC bytes of CELT packets with one frame (RFC 6716 table 2). */
 export const toc: Record<number, number> = { 2.5: 0xe0, 5: 0xe8, 10: 0xf0, 20: 0xf8 };
-const clockSize = 2 ** 14;
+/** Samples until the clock that is decoded begins anew. */
+export const clockSize = 2 ** 14;
 
 /**
  * Samples that say which moment of media time they are: real ones from 0 up, made up ones below 0.

@@ -1,5 +1,6 @@
 import { mediaRate, noDrops } from '@kvm-audio/protocol';
 import {
+  clockSize,
   lookaheadSamples,
   PlayerBench,
   packetOf,
@@ -249,5 +250,26 @@ describe('a device that takes nothing', () => {
     expect(bench.counters.trimmedFrames).toBeGreaterThan(0);
     bench.player.rest();
     bench.pool.assertAllHome();
+  });
+});
+
+describe('the latency that is told', () => {
+  /** Of the clock's samples some are far from its wrap, where a resampler rings. */
+  const calm = { from: 4_000, to: 12_000 };
+
+  test.each([0, 300])('is what is heard, with a card that is off by %i ppm', (skewPpm) => {
+    const bench = new PlayerBench();
+    bench.card.skewPpm = skewPpm;
+    bench.run(stream(1_000, 20), 20_950);
+    expect(bench.player.correctedBy).toBe(skewPpm === 0 ? null : 'resampler');
+    const { heard } = bench.card;
+    const at = heard.findLastIndex((sample) => sample > calm.from && sample < calm.to);
+    const playedMs = bench.nowMs - (heard.length - at) / ms;
+    // Captured when its number says, but for whole rounds of the clock.
+    const roundMs = clockSize / ms;
+    const sinceMs = (playedMs - 1_000 - heard[at]! / ms) % roundMs;
+    const { p50Ms } = bench.latency.endToEnd(bench.nowMs);
+    const toldMs = p50Ms - lookaheadSamples / ms;
+    expect(Math.abs(toldMs - sinceMs)).toBeLessThan(0.2);
   });
 });

@@ -1,13 +1,16 @@
+import type { CarriedPacket } from '@kvm-audio/native-alsa/alsa';
 import { type AudioPacket, mediaRate, noDrops, packetFlags } from '@kvm-audio/protocol';
 import { CarryingBench } from '../../../test/helpers/CarryingBench.js';
 import {
   type PlayerArrival,
+  PlayerBench,
   packetOf,
   stream,
   targetMs,
   toc,
 } from '../../../test/helpers/PlayerBench.js';
 import { Random } from '../../../test/helpers/random.js';
+import { receivedPacket } from '../../../test/helpers/receivedPacket.js';
 import { silence } from '../../../test/helpers/SimulatedCard.js';
 
 const ms = mediaRate / 1000;
@@ -214,5 +217,44 @@ describe('pauses of 800 ms, where the process is 3 to 10 ms late each time,', ()
     expect(gaps.length).toBeGreaterThan(10);
     expect(Math.max(...gaps)).toBeLessThanOrEqual(10);
     expect(Math.min(...gaps)).toBeGreaterThan(0);
+  });
+});
+
+describe.each(['packets', 'made-up sound'])('%s that a fast path has given out', (what) => {
+  test('were heard: a backlog behind them is none of a start, which is thrown away', () => {
+    const frameMs = 20;
+    // With less of a margin what the player gives out itself would do.
+    const bench = new PlayerBench(undefined, 100);
+    const arrivals = stream(20, frameMs);
+    const carriedPackets = arrivals.slice(3, 8);
+    bench.run(arrivals.slice(0, 3), carriedPackets[0]!.atMs);
+    const give = (frames: number, packet?: AudioPacket): void => {
+      const { nowUs } = bench.card;
+      const slot = bench.card.acquire()!;
+      slot.offsetFrames = 0;
+      slot.frames = frames;
+      const { queuedFrames, ringFrames, beyondFrames } = bench.card.playout();
+      bench.card.commit(slot);
+      const carried: CarriedPacket = {
+        ...{ arrivalUs: nowUs, startUs: nowUs, endUs: nowUs, seenUs: nowUs },
+        ...{ concealed: !packet, seq: 0, mediaTime: 0, captureTimeUs: undefined, frames },
+        ...{ payloadBytes: 0, queuedFrames, ringFrames, beyondFrames },
+        ...{ playedFrames: 0, committedFrames: frames },
+      };
+      if (packet) bench.player.noteCarried(receivedPacket(packet), carried);
+      else bench.player.noteConcealed(carried);
+    };
+    for (const { atMs, packet } of carriedPackets) {
+      bench.run([], atMs);
+      if (what === 'packets') give(frameMs * ms, packet);
+      else for (let gaveMs = 0; gaveMs < frameMs; gaveMs += 5) give(5 * ms);
+    }
+    bench.run([], arrivals[8]!.atMs);
+    for (const { packet } of arrivals.slice(8)) {
+      bench.player.onPacket(receivedPacket(packet), bench.card.nowUs);
+    }
+    expect(bench.counters.trimmedFrames).toBe(0);
+    expect(bench.player.queuedMs(bench.card.nowUs)).toBeGreaterThan(frameMs * (20 - 8));
+    expect(bench.drops).toBe(0);
   });
 });

@@ -5,6 +5,7 @@ import {
   packetOf,
   stream,
   targetMs,
+  unchanged,
 } from '../../../test/helpers/PlayerBench.js';
 import { silence } from '../../../test/helpers/SimulatedCard.js';
 
@@ -156,6 +157,23 @@ describe('the end of a source', () => {
 });
 
 describe('a new timeline in a running stream', () => {
+  test.each([-500, 500])('that begins %i ms off says nothing about the margin', (offMs) => {
+    const bench = new PlayerBench();
+    const moved = stream(100, 20).map(({ atMs, packet }): PlayerArrival => {
+      if (packet.seq < 50) return { atMs, packet };
+      const flags = packet.seq === 50 ? packetFlags.discontinuity : 0;
+      const mediaTime = packet.mediaTime + offMs * ms;
+      return { atMs, packet: { ...packetOf(packet.seq, 20, mediaTime), flags } };
+    });
+    const before50 = moved[50]!.atMs - 0.5;
+    bench.run(moved, before50);
+    const leastMs = bench.latency.leastMarginMs(bench.nowMs);
+    bench.runOn(moved, 2_990);
+    expect(bench.latency.leastMarginMs(bench.nowMs)).toBeCloseTo(leastMs, 0);
+    expect(bench.counters).toEqual(unchanged);
+    expect(bench.count('made up')).toBe(0);
+  });
+
   test('gets its margin back, and drops nothing', () => {
     const bench = new PlayerBench();
     const lateMs = 8;
