@@ -216,6 +216,14 @@ describe('the control command', () => {
     expect(control('x', 'status').stdout).toContain('hostIdle: yes');
   });
 
+  test('says that it has made a card that was not there, where it was not told to', () => {
+    const made = (card: string) => `kvm-audio-card: there was no card ${card}: it was made\n`;
+    expect(control('x', 'skew', '1')).toMatchObject({ status: 0, stderr: made('x') });
+    expect(control('x', 'skew', '2')).toMatchObject({ status: 0, stderr: '' });
+    expect(control('y', 'status', '--json')).toMatchObject({ status: 0, stderr: made('y') });
+    expect(control('z', 'create')).toMatchObject({ status: 0, stderr: '' });
+  });
+
   test.each([
     [2, []],
     [2, ['x']],

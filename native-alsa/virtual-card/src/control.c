@@ -226,12 +226,28 @@ static bool read_shape(struct arguments arguments, struct card_shape *shape)
 	return arguments.count % 2 == 0;
 }
 
+/* Gives its exit code. */
+static int run_command(struct card *card, const char *name, const char *command,
+		       struct arguments arguments)
+{
+	bool json = is_word(arguments, 0, "--json");
+
+	if (strcmp(command, "create") == 0)
+		return 0;
+	if (strcmp(command, "status") != 0)
+		return run_change(card, command, arguments);
+	if (arguments.count > json)
+		return usage("status: the only option is --json");
+	return control_status(card, name, json);
+}
+
 int main(int argc, char **argv)
 {
 	struct card_shape shape = {48000, 2, SND_PCM_FORMAT_S16_LE, 2};
 	struct arguments arguments = {argc - 3, argv + 3};
 	const char *command = argc > 2 ? argv[2] : NULL;
 	struct card card;
+	bool made;
 	int code;
 	int err;
 
@@ -246,19 +262,16 @@ int main(int argc, char **argv)
 	if (strcmp(command, "create") == 0 && !read_shape(arguments, &shape))
 		return usage("create: --rate 8000 to 192000, --channels 1 to 8, --format "
 			     "S16_LE, S24_LE, S24_3LE, S32_LE or FLOAT_LE");
-	err = card_open(&card, argv[1], strcmp(command, "remove") == 0 ? NULL : &shape);
+	err = card_open(&card, argv[1], NULL);
+	made = err == -ENOENT && strcmp(command, "remove") != 0;
+	if (made)
+		err = card_open(&card, argv[1], &shape);
 	if (err < 0)
 		return refuse("%s: %s", argv[1], err == -ENOENT ? "no such card" : strerror(-err));
-	if (strcmp(command, "status") == 0) {
-		bool json = is_word(arguments, 0, "--json");
-
-		code = arguments.count > json ? usage("status: the only option is --json")
-					      : control_status(&card, argv[1], json);
-	} else if (strcmp(command, "create") == 0) {
-		code = 0;
-	} else {
-		code = run_change(&card, command, arguments);
-	}
+	code = run_command(&card, argv[1], command, arguments);
+	/* The name may be a typing error. */
+	if (made && code == 0 && strcmp(command, "create") != 0)
+		fprintf(stderr, "kvm-audio-card: there was no card %s: it was made\n", argv[1]);
 	card_close(&card);
 	return code;
 }
