@@ -7,6 +7,7 @@ import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
 
 /** At medium; a count in the status is up to a second old. */
 const packetsPerSecond = 50;
+const packetMs = 1_000 / packetsPerSecond;
 /** What a codec makes of silence behind sound; sound has 16,000. */
 const codecNoise = 300;
 
@@ -107,6 +108,7 @@ describe.each([
     const { stream } = (await daemon.status()).output;
     // Before: the packets that had waited, 200 ms of them, and what the ring held.
     expect(stream?.latency.p50Ms).toBeLessThan(120);
+    expect(stream?.unheardMs).toBeGreaterThan((stream?.drops.card_standstill ?? 0) * packetMs);
   });
 
   it('lets nothing be heard that waited for it', async () => {
