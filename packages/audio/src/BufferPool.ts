@@ -54,10 +54,8 @@ export class BufferPool implements MessageMemory {
 
   stats(): { packets: PoolStats; control: PoolStats } {
     const control = this.#control.stats();
-    return {
-      packets: this.packets.stats(),
-      control: { ...control, misses: control.misses + this.#oversize },
-    };
+    control.misses += this.#oversize;
+    return { packets: this.packets.stats(), control };
   }
 
   assertAllHome(): void {

@@ -126,7 +126,7 @@ export class LatencyHistogram {
   }
 
   summary(from: LatencySummary['from'], nowMs: number): LatencySummary {
-    return { ...this.figures(nowMs), from };
+    return Object.assign(this.figures(nowMs), { from });
   }
 
   /** What was measured does not compare with what comes. The totals go on. */

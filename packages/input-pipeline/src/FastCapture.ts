@@ -54,10 +54,8 @@ export class FastCapture {
     const { seq, mediaTime } = this.#numbers;
     const tellRows = Math.ceil(lookMs / frameMs);
     const slotFrames = this.#slotFrames;
-    const { bytes } = packet;
-    const { fastPath } = this.#device;
-    const parts = { encoder, gates, packet: bytes };
-    if (fastPath.engage({ ...parts, slotFrames, seq, mediaTime, tellRows })) this.#packet = packet;
+    const parts = { encoder, gates, packet: packet.bytes, slotFrames, seq, mediaTime, tellRows };
+    if (this.#device.fastPath.engage(parts)) this.#packet = packet;
     else packet.release();
   }
 

@@ -93,6 +93,7 @@ export class InputPipeline implements Pipeline {
   readonly #shape: CaptureShape;
   /** Of the devices that were closed. */
   #xrunsBefore = 0;
+  #ringFullBefore = 0;
 
   constructor(context: PipelineContext) {
     const { config, log, fatal } = context;
@@ -296,7 +297,7 @@ export class InputPipeline implements Pipeline {
     this.#fast?.takeBack();
     this.#fast = undefined;
     const { ringFullSlots, xruns } = device.counters();
-    this.#drops.capture_ring_full += ringFullSlots;
+    this.#ringFullBefore += ringFullSlots;
     this.#xrunsBefore += xruns;
   }
 
@@ -346,9 +347,10 @@ export class InputPipeline implements Pipeline {
 
   #tuning(nowUs: number): PipelineTuning {
     const { bufferMs, periodMs } = this.#shape;
-    const card = { beyondMs: this.#latency.cardMs(nowUs / 1000), bufferMs, periodMs };
+    const beyondMs = this.#latency.cardMs(nowUs / 1000);
+    const bufferMsMin = 2 * periodMs;
     const { complexity } = this.#encoder;
-    return { ...card, bufferMsMin: 2 * periodMs, targetMs: null, spareMs: null, complexity };
+    return { targetMs: null, spareMs: null, beyondMs, bufferMs, bufferMsMin, periodMs, complexity };
   }
 
   #state(lastProgressUs: number | undefined): StreamState {
@@ -367,6 +369,8 @@ export class InputPipeline implements Pipeline {
     this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
+    this.#drops.capture_ring_full = this.#ringFullBefore + (device?.ringFullSlots ?? 0);
+    this.#drops.send_queue_full = dropped;
     const nowUs = monotonicUs();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
     const state = hangs === null ? this.#state(device?.lastProgressUs) : 'degraded';
@@ -380,11 +384,7 @@ export class InputPipeline implements Pipeline {
       ...this.#listener.counts(),
       ...this.#frames.report(nowUs, Date.now()),
       packetsSent: sent,
-      drops: {
-        ...this.#drops,
-        capture_ring_full: this.#drops.capture_ring_full + (device?.ringFullSlots ?? 0),
-        send_queue_full: dropped,
-      },
+      drops: this.#drops,
       queueMs: this.#sinks.queueMs,
       capacity: this.#sinks.capacity(this.#quality.effective.frameMs),
       ...noPlayout,

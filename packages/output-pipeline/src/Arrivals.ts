@@ -41,6 +41,7 @@ export class Arrivals {
   feedback(latePackets: number, playoutDelayMs: number): SourceFeedback {
     const late = latePackets - this.#lateTold;
     this.#lateTold = latePackets;
-    return { ...this.#meter.take(late), playoutDelayMs };
+    const { lossPercent, jitterMs } = this.#meter.take(late);
+    return { lossPercent, jitterMs, playoutDelayMs };
   }
 }

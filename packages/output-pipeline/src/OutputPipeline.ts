@@ -287,12 +287,11 @@ export class OutputPipeline implements Pipeline {
   }
 
   #tuning(nowUs: number): PipelineTuning {
-    return {
-      ...targetTuning(this.#target, this.#latency.leastMarginMs(nowUs / 1000)),
-      beyondMs: (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs,
-      ...this.#shape.tuning(),
-      complexity: null,
-    };
+    const leastMarginMs = this.#latency.leastMarginMs(nowUs / 1000);
+    const { targetMs, spareMs } = targetTuning(this.#target, leastMarginMs);
+    const { bufferMs, bufferMsMin, periodMs } = this.#shape.tuning();
+    const beyondMs = (this.#device.device?.playout(nowUs).beyondFrames ?? 0) / framesPerMs;
+    return { targetMs, spareMs, beyondMs, bufferMs, bufferMsMin, periodMs, complexity: null };
   }
 
   #onClosing(device: PcmPlayback): void {
@@ -367,7 +366,7 @@ export class OutputPipeline implements Pipeline {
       ...this.#listener.counts(),
       ...this.#arrivals.count.report(nowUs, Date.now()),
       packetsSent: 0,
-      drops: { ...this.#counters.drops },
+      drops: this.#counters.drops,
       queueMs: this.#queueMs(nowUs),
       capacity: this.#capacity.report(this.#quality.format.frameMs),
       concealedMs: Math.round(this.#counters.concealedFrames / framesPerMs),

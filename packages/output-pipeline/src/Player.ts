@@ -110,7 +110,10 @@ export class Player {
     if (!isPlaying || !next || !decoder || (isResampling && !resampler)) return undefined;
     const { goalFrames, lowWaterFrames } = this.#options.target;
     return {
-      ...next,
+      nextSeq: next.nextSeq,
+      playTime: next.playTime,
+      concealFrames: next.concealFrames,
+      concealFramesMax: next.concealFramesMax,
       decoder,
       resampler,
       historyEnd: this.played.end,
@@ -223,9 +226,8 @@ export class Player {
     const stoodStill = this.#card.standsStill;
     this.#jitter.skip(this.#card.look(nowUs));
     if (this.#card.standsStill === stoodStill) return;
-    if (!stoodStill) {
-      this.#counters.unheardFrames += this.#card.fillFrames + this.#jitter.queuedFrames;
-    }
+    const waitingFrames = this.#card.fillFrames + this.#jitter.queuedFrames;
+    if (!stoodStill) this.#counters.unheardFrames += waitingFrames;
     this.#startAnew();
   }
 

@@ -131,13 +131,11 @@ export class PlayoutLatency {
 
   /** Without `transit` where no packet says when it was captured. */
   stages(nowMs: number): StageLatencies {
-    const transit = this.#transit.figures(nowMs);
-    return {
-      ...(this.#from === 'capture' && { transit }),
-      queue: this.#queue.figures(nowMs),
-      decode: this.#decode.figures(nowMs),
-      device: this.#device.figures(nowMs),
-    };
+    const queue = this.#queue.figures(nowMs);
+    const decode = this.#decode.figures(nowMs);
+    const device = this.#device.figures(nowMs);
+    if (this.#from === 'arrival') return { queue, decode, device };
+    return { transit: this.#transit.figures(nowMs), queue, decode, device };
   }
 
   #changeFrom(): void {
