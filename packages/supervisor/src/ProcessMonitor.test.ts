@@ -5,7 +5,7 @@ import { machine } from '@kvm-audio/native-alsa/sys';
 import { TestProcess } from '../../../test/helpers/TestProcess.js';
 import { waitFor } from '../../../test/helpers/waitFor.js';
 import { ProcessMonitor } from './ProcessMonitor.js';
-import { parseProcessStat, readProcessStat } from './readProcessStat.js';
+import { type ProcessStat, ProcessStatFile, parseProcessStat } from './ProcessStatFile.js';
 
 const running: TestProcess[] = [];
 
@@ -92,29 +92,40 @@ describe('the monitor', () => {
 
   test('begins anew where an id went to another process', () => {
     const { ticksPerSecond } = machine();
-    let stat = { cpuTicks: 5 * ticksPerSecond, startTicks: 7, residentPages: 1 };
+    let stat: ProcessStat | undefined = { cpuTicks: 5 * ticksPerSecond, residentPages: 1 };
+    const calls: string[] = [];
     const monitor = new ProcessMonitor(
       () => [5],
-      () => stat,
+      (pid) => {
+        calls.push(`open ${pid}`);
+        return { read: () => stat, close: () => calls.push(`close ${pid}`) };
+      },
     );
     monitor.sample(0);
-    stat = { ...stat, cpuTicks: 5.5 * ticksPerSecond };
+    stat = { cpuTicks: 5.5 * ticksPerSecond, residentPages: 1 };
     monitor.sample(1_000);
     expect(monitor.usageOf(5)?.cpuPercent).toBe(50);
-    stat = { cpuTicks: 0, startTicks: 8, residentPages: 1 };
+    stat = undefined; // what a file of a process that has ended gives
     monitor.sample(2_000);
+    expect(monitor.usageOf(5)).toBeNull();
+    stat = { cpuTicks: 0, residentPages: 1 };
+    monitor.sample(3_000);
     expect(monitor.usageOf(5)?.cpuPercent).toBeNull();
+    monitor.stop();
+    expect(calls).toEqual(['open 5', 'close 5', 'open 5', 'close 5']);
   });
 
   test('looks by itself once it is started, until it is stopped', () => {
     jest.useFakeTimers();
     try {
       let looks = 0;
-      const read = (): undefined => {
-        looks += 1;
-        return undefined;
-      };
-      const monitor = new ProcessMonitor(() => [process.pid], read);
+      const open = () => ({
+        read: (): undefined => {
+          looks += 1;
+        },
+        close: () => undefined,
+      });
+      const monitor = new ProcessMonitor(() => [process.pid], open);
       monitor.start();
       jest.advanceTimersByTime(3_000);
       expect(looks).toBe(4);
@@ -134,14 +145,14 @@ describe('what the kernel tells of a process', () => {
       const path = join(folder, ') R 1 ( )');
       symlinkSync('/bin/sleep', path);
       const odd = start(path, ['1000']);
-      const mine = readProcessStat(process.pid);
+      const [mine, its] = [new ProcessStatFile(process.pid), new ProcessStatFile(odd.pid)];
       const stat = await waitFor('a program in memory', () => {
-        const now = readProcessStat(odd.pid);
+        const now = its.read();
         return (now?.residentPages ?? 0) > 0 && now;
       });
       expect(readFileSync(`/proc/${odd.pid}/comm`, 'utf8')).toBe(') R 1 ( )\n');
-      expect(stat?.startTicks).toBeGreaterThanOrEqual(mine?.startTicks ?? Number.NaN);
-      expect(stat?.residentPages).toBeLessThan(mine?.residentPages ?? 0);
+      expect(stat?.residentPages).toBeLessThan(mine.read()?.residentPages ?? 0);
+      for (const file of [mine, its]) file.close();
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -153,7 +164,6 @@ describe('what the kernel tells of a process', () => {
     // The first of these is field 4.
     expect(parseProcessStat(text)).toEqual({
       cpuTicks: 110 + 111,
-      startTicks: 118,
       residentPages: 120,
     });
   });
@@ -167,8 +177,12 @@ describe('what the kernel tells of a process', () => {
   });
 
   test('is nothing where the process has ended', async () => {
-    const child = start('true', []);
-    await child.ended;
-    expect(readProcessStat(child.pid)).toBeUndefined();
+    const child = await startNode('');
+    const file = new ProcessStatFile(child.pid);
+    expect(file.read()?.residentPages).toBeGreaterThan(0);
+    await child.stop('SIGKILL');
+    expect(file.read()).toBeUndefined();
+    file.close();
+    expect(() => new ProcessStatFile(child.pid)).toThrow('ENOENT');
   });
 });
