@@ -100,8 +100,8 @@ export class CaptureBench {
   readonly #slotFrames: number;
 
   private constructor(device: string, options: Partial<PcmOptions>, clients: Client[]) {
-    // A second of room: no machine stalls for so long.
-    const own = { slotFrames: 120, bufferFrames: 48_000 };
+    // A second of room, in the card and in the ring: no machine stalls for so long.
+    const own = { slotFrames: 120, bufferFrames: 48_000, slotCount: 400 };
     const all = { ...usual, device, ...own, ...options };
     this.clients = clients;
     this.#slotFrames = all.slotFrames;

@@ -22,6 +22,9 @@ export const usual: Omit<PcmOptions, 'device'> = {
   startSilenceFrames: 480,
 };
 
+/** A recorder's own: most of a second of room, in the card and in the ring. */
+const recorded = { bufferFrames: 48_000, slotCount: 64 };
+
 type Told = {
   negotiated: Negotiated | undefined;
   error: AlsaError | undefined;
@@ -51,7 +54,7 @@ export function startCapture(device: string, options: Partial<PcmOptions>, read 
   const told: Told = { negotiated: undefined, error: undefined, wakes: 0 };
   const heard: HeardSlot[] = [];
   const capture = new PcmCapture(
-    { ...usual, device, ...options },
+    { ...usual, ...recorded, device, ...options },
     {
       opened: (negotiated) => {
         recorder.negotiated = negotiated;

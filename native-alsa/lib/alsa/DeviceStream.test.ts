@@ -198,7 +198,7 @@ test('a worker thread ends with its devices open, and they are free again', asyn
 });
 
 test('a process that was stopped goes on', async () => {
-  const recorder = await openCapture(card.device);
+  const recorder = await openCapture(card.device, { bufferFrames: 9_600 });
   const player = await openPlayback(card.device);
   commit(player.playback, pattern(2_880));
   await until(() => recorder.heard.length > 2 && player.playback.counters().streaming === 1);

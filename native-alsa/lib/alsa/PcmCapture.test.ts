@@ -108,7 +108,7 @@ test('setSlotFrames changes the length of the next slot, without a gap', async (
 });
 
 test('slots longer than the device’s buffer are filled bit for bit', async () => {
-  const lengths = { slotFrames: 14_400, slotFramesMax: 14_400, slotCount: 4 };
+  const lengths = { slotFrames: 14_400, slotFramesMax: 14_400, slotCount: 4, bufferFrames: 9_600 };
   const recorder = await openCapture(card.device, lengths);
   const played = pattern(9_600);
   await card.play(played);

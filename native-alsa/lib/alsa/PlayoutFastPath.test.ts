@@ -6,11 +6,14 @@ import { PlayoutCards, patient } from '../../test/PlayoutCards.js';
 import { closeAll, find, joined, openCapture, type Recorder } from '../../test/streams.js';
 import { until } from '../../test/VirtualCard.js';
 import { message } from '../../test/wire.js';
-import { monotonicUs } from '../alsa.js';
+import { monotonicUs, type PcmOptions } from '../alsa.js';
 
 jest.setTimeout(60_000);
 
 const cards = new PlayoutCards();
+
+/** The card is full from its start on, so that the ring is too; half a second is in front of it. */
+const full: Partial<PcmOptions> = { bufferFrames: 24_000, startSilenceFrames: 23_760 };
 
 /** Arithmetic that is the same each time. */
 function randomOf(seed: number): (below: number) => number {
@@ -83,8 +86,8 @@ describe('what the fast path plays', () => {
     const decoded = soundOf(packets);
     // Where the machine stalls for longer than the margin there is a gap: asked again.
     for (let tries = 0; tries < 20; tries++) {
-      const recorder = await openCapture(cards.card.device, { slotCount: 64 });
-      const bench = await cards.open({ slotCount: 6, bufferFrames: 1_920 }, ppm);
+      const recorder = await openCapture(cards.card.device);
+      const bench = await cards.open({ ...full, slotCount: 6 }, ppm);
       const isDisturbed = (): boolean => disturbed(bench, recorder);
       await playBoth(bench, packets, isDisturbed, randomOf(7 + tries));
       await until(() => isDisturbed() || find(joined(recorder.heard), sound) >= 0);

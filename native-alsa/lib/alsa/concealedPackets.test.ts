@@ -27,7 +27,7 @@ describe('what does not come in time', () => {
     options: Partial<PcmOptions> = {},
   ): Promise<PlayoutBench> {
     for (let tries = 0; tries < 50; tries++) {
-      const recorder = await openCapture(cards.card.device, { slotCount: 64 });
+      const recorder = await openCapture(cards.card.device);
       const bench = await cards.open(options, ppm);
       if (await attempt(bench, recorder)) return bench;
       await closeAll();
