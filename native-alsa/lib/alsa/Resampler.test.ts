@@ -49,6 +49,12 @@ function resample(
   return all.slice(0, written);
 }
 
+/** As toEqual(), which takes seconds for as many samples. */
+function expectSame(heard: Int16Array, wanted: Int16Array): void {
+  expect(heard).toHaveLength(wanted.length);
+  expect(heard.findIndex((sample, i) => sample !== wanted[i])).toBe(-1);
+}
+
 const pairs = [
   [44_100, 48_000],
   [48_000, 44_100],
@@ -74,15 +80,15 @@ describe('between two rates', () => {
       const pcm = tone(997, inputRate, 10 * inputRate);
       const odd = resample(open(inputRate, outputRate), pcm, [1, 441, 7, 1023, 160, 161, 3001]);
       expect(Math.abs(odd.length - 10 * outputRate)).toBeLessThanOrEqual(1);
-      expect(odd).toEqual(resample(open(inputRate, outputRate), pcm, [960]));
+      expectSame(odd, resample(open(inputRate, outputRate), pcm, [960]));
     },
   );
 
   test.each(pairs)('%d to %d Hz loses nothing where there is little room', (input, output) => {
     const pcm = tone(997, input, input / 10);
     const wide = resample(open(input, output), pcm);
-    expect(resample(open(input, output), pcm, [480], [0, 1, 2, 37, 0, 200])).toEqual(wide);
-    expect(resample(open(input, output), pcm, [1], [1])).toEqual(wide);
+    expectSame(resample(open(input, output), pcm, [480], [0, 1, 2, 37, 0, 200]), wide);
+    expectSame(resample(open(input, output), pcm, [1], [1]), wide);
   });
 
   test('the delay is what latencyFrames says', () => {
@@ -133,7 +139,10 @@ describe('between two rates', () => {
     const out = resample(open(44_100, 48_000, { channels: 2 }), pcm, [441, 7], [100, 999]);
     expect(out.filter((_, i) => i % 2 === 1).every((sample) => sample === 0)).toBe(true);
     const mono = resample(open(44_100, 48_000), left);
-    expect(out.filter((_, i) => i % 2 === 0)).toEqual(mono);
+    expectSame(
+      out.filter((_, i) => i % 2 === 0),
+      mono,
+    );
   });
 });
 
@@ -146,7 +155,7 @@ describe('its life', () => {
     resample(resampler, pcm.map((sample) => -sample).subarray(0, 1_234));
     resampler.reset();
     expect(resampler.ratioPpm).toBe(0);
-    expect(resample(resampler, pcm)).toEqual(first);
+    expectSame(resample(resampler, pcm), first);
   });
 
   test('closing twice is as closing once; anything else says that it is closed', () => {
