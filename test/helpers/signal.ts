@@ -76,7 +76,8 @@ export function correlation(a: Signal, b: Signal): number {
  * @returns a number of samples from 0 to the difference of both lengths.
  */
 export function findIn(recording: Signal, reference: Signal): number {
-  const size = powerOfTwoFrom(recording.length + reference.length);
+  // What wraps round comes behind the last place where all of the reference finds room.
+  const size = powerOfTwoFrom(recording.length);
   const a = spectrumOf(recording, size);
   const b = spectrumOf(reference, size);
   for (let i = 0; i < size; i++) {

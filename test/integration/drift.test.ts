@@ -36,8 +36,9 @@ function isFollowed({ output }: DaemonStatus, ppm: number): boolean {
   return seen && Math.abs((correctionPpm ?? 0) - ppm) < 300;
 }
 
+// Both at a time: they mostly wait.
 describe('two cards whose clocks part', () => {
-  it('are held together by the pace', async () => {
+  it.concurrent('are held together by the pace', async () => {
     await onSkewedCard(skewPpm, {}, async (daemon) => {
       const { output } = await daemon.waitForStatus(
         'a drift that is known and followed',
@@ -48,7 +49,7 @@ describe('two cards whose clocks part', () => {
     });
   }, 400_000);
 
-  it("are held together by the card's own pitch control, where it has one", async () => {
+  it.concurrent("are held together by the card's own pitch control, where it has one", async () => {
     await onSkewedCard(-skewPpm, { pitched: ['output'] }, async (daemon, bridge) => {
       const { outputCard } = daemon;
       const by = new Set<string>();
