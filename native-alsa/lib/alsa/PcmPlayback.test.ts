@@ -380,7 +380,8 @@ test('after an xrun at the end of a stream the pause until the next is no silenc
   playback.endOfStream();
   const { silenceFrames } = playback.counters();
   await new Promise((resolve) => setTimeout(resolve, 500));
-  commit(playback, pattern(2_400));
+  // So much that no gap follows before it is looked at.
+  for (let i = 0; i < 14; i++) commit(playback, pattern(2_880));
   await until(() => playback.counters().streaming === 1);
   expect(playback.counters().silenceFrames - silenceFrames).toBeLessThan(2_400);
 });
