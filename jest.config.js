@@ -27,6 +27,7 @@ const common = {
 export default {
   // A busy machine is slow, not wrong: tests wait for conditions, each with a limit of its own.
   testTimeout: 120_000,
+  testSequencer: '<rootDir>/test/helpers/waitingFirst.cjs',
   reporters: ['default', '<rootDir>/test/helpers/closingLine.cjs'],
   projects: [
     {
