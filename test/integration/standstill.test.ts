@@ -135,6 +135,23 @@ describe.each([
   });
 });
 
+it('an output card that stands still and goes counts no sound twice', async () => {
+  await start();
+  await hear();
+  await daemon.outputCard.control('suspend');
+  const waitedMsAt = async (place: 'card_standstill' | 'no_device'): Promise<number> => {
+    const { output } = await daemon.waitForStatus(
+      `packets that were dropped at ${place}`,
+      (now) => (now.output.stream?.drops[place] ?? 0) > 0,
+    );
+    const { drops, unheardMs } = output.stream!;
+    return unheardMs - (drops.card_standstill + drops.no_device) * packetMs;
+  };
+  const standingMs = await waitedMsAt('card_standstill');
+  await daemon.outputCard.control('unplug');
+  expect(await waitedMsAt('no_device')).toBe(standingMs);
+});
+
 describe.each([
   ['output', 'outputCard'],
   ['input', 'inputCard'],

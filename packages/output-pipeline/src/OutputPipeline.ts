@@ -299,8 +299,11 @@ export class OutputPipeline implements Pipeline {
     this.#fast = undefined; // what comes now is not to be lent again
     fast?.takeBack();
     this.#faults.end(device.counters());
-    const waitingMs = this.#player?.queuedMs(monotonicUs()) ?? 0;
-    this.#counters.unheardFrames += waitingMs * framesPerMs;
+    const player = this.#player;
+    // What waits for a card that stands still is silence: the sound is counted already.
+    if (player && !player.card.standsStill) {
+      this.#counters.unheardFrames += player.queuedMs(monotonicUs()) * framesPerMs;
+    }
     this.#player = undefined;
     this.#latency.noteEnd(false);
     this.#jitter.reset();
@@ -309,7 +312,9 @@ export class OutputPipeline implements Pipeline {
   #state(nowUs: number): StreamState {
     if (!this.#device.device) return this.#device.lostReason === null ? 'starting' : 'no-device';
     if (!this.#arrivals.isStreaming(nowUs) || !this.#source) return 'idle';
-    return (this.#player?.standstillMs(nowUs) ?? 0) > standstillMsMax ? 'host-idle' : 'running';
+    return (this.#player?.card.standstillMs(nowUs) ?? 0) > standstillMsMax
+      ? 'host-idle'
+      : 'running';
   }
 
   get mayPause(): boolean {

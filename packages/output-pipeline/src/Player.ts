@@ -216,9 +216,9 @@ export class Player {
     this.#card.noteRest();
   }
 
-  /** See CardView. */
-  standstillMs(nowUs: number): number {
-    return this.#card.standstillMs(nowUs);
+  /** Where the card stands, as it was seen last. */
+  get card(): Pick<CardView, 'standsStill' | 'standstillMs'> {
+    return this.#card;
   }
 
   /** Silence that the card's thread put in is time that has passed for the stream too. */

@@ -316,14 +316,14 @@ describe('a card that stands still', () => {
     bench.card.idle = true;
     const arrivals = stream(500, 20);
     bench.run(arrivals.slice(0, 400), 9_000);
-    expect(bench.player.standstillMs(bench.card.nowUs)).toBeGreaterThan(7_000);
+    expect(bench.player.card.standstillMs(bench.card.nowUs)).toBeGreaterThan(7_000);
     const { drops, trimmedFrames } = bench.counters;
     expect(drops.card_standstill).toBeGreaterThan(350);
     expect(bench.drops).toBe(drops.card_standstill);
     expect(trimmedFrames).toBeLessThan(300 * ms);
     bench.card.idle = false;
     bench.run(arrivals.slice(400), 11_000);
-    expect(bench.player.standstillMs(bench.card.nowUs)).toBe(0);
+    expect(bench.player.card.standstillMs(bench.card.nowUs)).toBe(0);
     expect(bench.counters.drops.card_standstill - drops.card_standstill).toBeLessThan(5);
   });
 
@@ -331,10 +331,10 @@ describe('a card that stands still', () => {
     const bench = new PlayerBench();
     const arrivals = stream(150, 20);
     bench.run(arrivals, 2_005);
-    expect(bench.player.standstillMs(bench.card.nowUs)).toBeLessThan(1);
+    expect(bench.player.card.standstillMs(bench.card.nowUs)).toBeLessThan(1);
     bench.card.idle = true;
     bench.runOn(arrivals, 4_000);
-    expect(bench.player.standstillMs(bench.card.nowUs)).toBeCloseTo(1_995, -1);
+    expect(bench.player.card.standstillMs(bench.card.nowUs)).toBeCloseTo(1_995, -1);
     const { drops } = bench.counters;
     expect(drops.card_standstill).toBeGreaterThan(80);
     expect(bench.drops - drops.jitter_overflow).toBe(drops.card_standstill);
