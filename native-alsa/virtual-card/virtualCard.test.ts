@@ -222,6 +222,9 @@ describe('the control command', () => {
     expect(control('x', 'skew', '2')).toMatchObject({ status: 0, stderr: '' });
     expect(control('y', 'status', '--json')).toMatchObject({ status: 0, stderr: made('y') });
     expect(control('z', 'create')).toMatchObject({ status: 0, stderr: '' });
+    const refused = control('w', 'replug');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain(made('w'));
   });
 
   test.each([
@@ -244,6 +247,7 @@ describe('the control command', () => {
     [1, ['x', 'xrun']],
     [1, ['nobody', 'remove']],
   ])('exits with %i and one clear line for: %j', (code, args) => {
+    control('x', 'create');
     const { status: exit, stderr } = control(...args);
     expect({ exit, lines: stderr.trim().split('\n').length }).toEqual({ exit: code, lines: 1 });
     expect(stderr).toMatch(/^kvm-audio-card: \w/);

@@ -270,7 +270,7 @@ int main(int argc, char **argv)
 		return refuse("%s: %s", argv[1], err == -ENOENT ? "no such card" : strerror(-err));
 	code = run_command(&card, argv[1], command, arguments);
 	/* The name may be a typing error. */
-	if (made && code == 0 && strcmp(command, "create") != 0)
+	if (made && strcmp(command, "create") != 0)
 		fprintf(stderr, "kvm-audio-card: there was no card %s: it was made\n", argv[1]);
 	card_close(&card);
 	return code;
