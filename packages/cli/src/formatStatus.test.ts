@@ -127,11 +127,16 @@ describe('the status', () => {
     expect(text.split('\n').slice(23)).toEqual([
       '',
       'output: no such device',
-      'output: 5.3 s of sound were not heard: no card played them',
+      'output: 5.26 s of sound were not heard: no card played them',
       'output: dropped at late_packet: 4',
       'input: last end: killed by SIGKILL',
       'input: next try in 400 ms',
     ]);
+  });
+
+  test('has a remark for the least of sound that was not heard', () => {
+    const text = formatStatus(status({ stream: { ...report, unheardMs: 29 } }, {}));
+    expect(text).toContain('output: 0.029 s of sound were not heard');
   });
 
   test('cannot change what a terminal shows around it', () => {

@@ -144,8 +144,8 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
   if (stream && stream.unheardMs > 0) {
-    const unheard = `${round(stream.unheardMs / 1000)} s of sound were not heard: no card played them`;
-    remarks.push(`${direction}: ${unheard}`);
+    const unheard = `${stream.unheardMs / 1000} s of sound were not heard`;
+    remarks.push(`${direction}: ${unheard}: no card played them`);
   }
   const { targetWins = 0 } = stream?.capacity ?? {};
   const times = targetWins === 1 ? 'once' : `${targetWins} times`;
