@@ -75,6 +75,14 @@ describe('a player that is told of carried packets', () => {
       ),
     ],
     [
+      'whose media time steps back without a word',
+      arriving(
+        () => 0,
+        (seq) => packetOf(seq, packetMs, (1_000 + seq * packetMs - (seq < 500 ? 0 : 300)) * ms),
+      ),
+      true,
+    ],
+    [
       'with pauses',
       arriving(
         (seq) => (sometimes(seq) > 30 && sometimes(seq) < 50 ? undefined : 0),
