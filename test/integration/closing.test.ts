@@ -141,7 +141,7 @@ describe('closing', () => {
 
   it('a daemon whose sockets were removed says so, and leaves another’s alone', async () => {
     const lost = (name: 'input' | 'output' | 'control'): boolean =>
-      daemon.log.includes(`"path":"${path(name)}","msg":"socket was removed`);
+      daemon.log.includes(`"path":"${path(name)}","pid":${daemon.pid},"msg":"socket was removed`);
     rmSync(path('input'));
     await waitFor('warning of it', () => lost('input'));
     expect(lost('control') || lost('output')).toBe(false);

@@ -1,6 +1,6 @@
 import { type EncoderSettings, isDtx, NativeBackend } from '@kvm-audio/audio';
 import { loadOpusAddon } from '@kvm-audio/native-alsa/opus';
-import { packetFlags } from '@kvm-audio/protocol';
+import { noDrops, packetFlags } from '@kvm-audio/protocol';
 import type { PcmSlot } from '../../packages/output-pipeline/src/PcmSink.js';
 import { musicEncoder } from '../helpers/musicEncoder.js';
 import { steepestStep } from '../helpers/signal.js';
@@ -67,6 +67,48 @@ describe('no click is heard', () => {
       }
     }
     expect(steepestStep(heard(jump(), 4).samples)).toBeLessThanOrEqual(fadedStepMax);
+  });
+});
+
+describe('a pause that a source announces', () => {
+  const frameMs = 20;
+  /** Two seconds, the pause, two seconds. @param moves whether its media time goes on meanwhile */
+  function* pausing(pauseMs: number, moves: boolean, local: boolean): Generator<Arrival> {
+    const from = 100;
+    const to = from + pauseMs / frameMs;
+    const arrivals = trace({
+      seconds: 4 + pauseMs / 1_000,
+      frameMs,
+      local,
+      phaseFrames: 25, // it begins and ends where the tone is loudest
+      fate: ({ index }) => ({
+        delayMs: 5,
+        flags: index === from - 1 ? packetFlags.dtx : 0,
+        unsent: index >= from && index < to,
+      }),
+    });
+    const stoodStill = moves ? 0 : pauseMs * 48;
+    for (const { atUs, packet } of arrivals) {
+      const mediaTime = packet.mediaTime - (packet.seq >= from ? stoodStill : 0);
+      yield { atUs, packet: { ...packet, mediaTime } };
+    }
+  }
+
+  test.each(
+    [40, 100, 200, 400, 900, 1_400, 3_000].flatMap((pauseMs) =>
+      [true, false].flatMap((moves) => [true, false].map((local) => ({ pauseMs, moves, local }))),
+    ),
+  )('is heard as such, and all behind it ($pauseMs ms, $moves, $local)', (pause) => {
+    const { pauseMs, moves, local } = pause;
+    const listener = new Recorder();
+    const seconds = 4 + pauseMs / 1_000;
+    const arrivals = pausing(pauseMs, moves, local);
+    const { counters } = new PlayoutSimulation({ arrivals, seconds, listener }).run();
+    expect(counters.drops).toEqual(noDrops());
+    expect(counters.concealedFrames).toBe(0);
+    // A source may begin as it likes.
+    const heardBehind = listener.samples.slice(48_000);
+    expect(steepestStep(heardBehind)).toBeLessThanOrEqual(fadedStepMax);
   });
 });
 

@@ -340,3 +340,54 @@ describe('what would go straight through', () => {
     expect(() => bench.buffer.pass(received(2), frame)).toThrow('the packet that was next');
   });
 });
+
+describe('a media time that stood still', () => {
+  const frameUs = 20_000;
+  /** Packet 0 was given out, and so much silence since. */
+  const passed = (frames: number, first = {}): JitterBench => {
+    const bench = new JitterBench();
+    bench.insert(0, { captureTimeUs: 0, ...first });
+    bench.steps();
+    bench.buffer.skip(frames);
+    return bench;
+  };
+  const next = { captureTimeUs: 4 * frameUs };
+
+  test('is told by the capture time: it has moved on by more than what is late', () => {
+    const { buffer } = passed(3 * frame);
+    expect(buffer.hasStoodStill(received(1, next))).toBe(true);
+    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 4 * frameUs - 1 }))).toBe(false);
+    expect(buffer.hasStoodStill(received(1, { captureTimeUs: frameUs }))).toBe(false);
+  });
+
+  test('is none where a packet is missing, nothing is late, or there is no timeline', () => {
+    const { buffer } = passed(3 * frame);
+    expect(buffer.hasStoodStill(received(2, next))).toBe(false);
+    expect(buffer.hasStoodStill(received(1, { ...next, mediaTime: 4 * frame }))).toBe(false);
+    buffer.reset();
+    expect(buffer.hasStoodStill(received(1, next))).toBe(false);
+  });
+
+  test('is none of less than a packet: clocks are read at uneven times', () => {
+    const { buffer } = passed(frame / 4);
+    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 2 * frameUs - 1 }))).toBe(false);
+    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 2 * frameUs }))).toBe(true);
+  });
+
+  test('is one behind an announced pause, where no capture time is told', () => {
+    const untimed = { captureTimeUs: undefined };
+    const { buffer } = passed(frame, { ...untimed, flags: packetFlags.dtx });
+    expect(buffer.hasStoodStill(received(1, untimed))).toBe(true);
+    expect(buffer.hasStoodStill(received(1, next))).toBe(true);
+    expect(buffer.hasStoodStill(received(1, { ...untimed, mediaTime: frame + 1 }))).toBe(false);
+    expect(passed(frame, untimed).buffer.hasStoodStill(received(1, untimed))).toBe(false);
+  });
+
+  test('is compared with the packet that was taken last, wherever that was played', () => {
+    const { buffer } = passed(0);
+    buffer.pass(received(1, { captureTimeUs: 9 * frameUs }), frame);
+    buffer.skip(3 * frame);
+    expect(buffer.hasStoodStill(received(2, { captureTimeUs: 12 * frameUs }))).toBe(false);
+    expect(buffer.hasStoodStill(received(2, { captureTimeUs: 13 * frameUs }))).toBe(true);
+  });
+});

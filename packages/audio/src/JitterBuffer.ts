@@ -4,31 +4,12 @@ import { hasRedundancy, isDtx } from './codec/opusPacket.js';
 import type { FramePool } from './FramePool.js';
 import { type JitterBufferLimits, jitterBufferLimits } from './jitterBufferLimits.js';
 import type { PacketSlot } from './PacketSlot.js';
+import type { PlayoutStep } from './PlayoutStep.js';
 
 /** How much audio is to be unplayed when a packet comes; it may change at any time. */
 export interface PlayoutGoal {
   readonly goalFrames: number;
 }
-
-/** What is to be done to get the next audio. The object is used again by the next call. */
-export type PlayoutStep = {
-  /**
-   * decode: `packet`, `frames` long, without its first `trimFrames`; the caller releases it.
-   * fec: `frames` before `packet`, which stays here, from its redundancy where it has any; trimmed
-   * in the same way.
-   * conceal: `frames` of packet loss concealment, a multiple of 2.5 ms as Opus wants it.
-   * wait: nothing to do before the next packet or the next low-water mark.
-   * rest: the same, and nothing is missing: the source pauses.
-   */
-  action: 'decode' | 'fec' | 'conceal' | 'wait' | 'rest';
-  packet: PacketSlot | undefined;
-  frames: number;
-  trimFrames: number;
-  /** decode: the packet begins a new timeline; nothing before it connects to it. */
-  restart: boolean;
-  /** conceal: nothing was lost, the source pauses (DTX). */
-  comfort: boolean;
-};
 
 /** A packet that would go straight through, and what is done where it does not come. */
 export type PlainNext = {
@@ -49,6 +30,10 @@ const concealStepFrames = 5 * framesPerMs;
 const takenMax = 32;
 /** Packets whose lateness falls by so much were held up, and catch up. */
 const catchUpMs = 10;
+
+function behindOf(mediaTime: number, captureTimeUs: number | undefined): number {
+  return ((captureTimeUs ?? Number.NaN) * framesPerMs) / 1000 - mediaTime;
+}
 
 /**
  * Puts packets in order and says what is to be played next. It runs on one timeline, media time:
@@ -77,6 +62,8 @@ export class JitterBuffer {
   /** Where the sound of packets ends: up to #playTime the rest was made up, or the card's silence. */
   #soundEndTime = 0;
   #lastSeq = 0;
+  /** By how much its media time is less than its capture time, in samples; NaN where that is not told. */
+  #lastBehind = Number.NaN;
   #concealedRun = 0;
   #lateSinceMs: number | undefined;
   /** Arrival less media time of the packet that came at #lateSinceMs. */
@@ -130,13 +117,26 @@ export class JitterBuffer {
     };
   }
 
+  /**
+   * Whether its source's media time has stood still since the packet that was taken last, as it does
+   * where only what is sent is counted: then what seems late is not, and begins a new timeline. Its
+   * capture time tells; where there is none, that a pause was announced and nothing is missing.
+   */
+  hasStoodStill({ seq, mediaTime, captureTimeUs }: ReceivedPacket): boolean {
+    if (this.#playTime === undefined || this.#restart || mediaTime >= this.#playTime) return false;
+    if (seq !== (this.#lastSeq + 1) >>> 0) return false;
+    const stoodFrames = behindOf(mediaTime, captureTimeUs) - this.#lastBehind;
+    if (Number.isNaN(stoodFrames)) return this.#pauses && mediaTime === this.#soundEndTime;
+    return stoodFrames >= Math.max(this.#playTime - mediaTime, this.#packetFrames);
+  }
+
   /** A packet as `plainNext` describes it has been played without coming here. */
-  pass({ seq, mediaTime }: ReceivedPacket, frames: number): void {
+  pass({ seq, mediaTime, captureTimeUs }: ReceivedPacket, frames: number): void {
     assert(mediaTime === this.#playTime, 'the packet that was next');
     this.#packetFrames = frames;
     this.#lateSinceMs = undefined;
     this.#playTime = this.#soundEndTime = mediaTime + frames;
-    this.#noteTaken(seq, mediaTime);
+    this.#noteTaken(seq, mediaTime, captureTimeUs);
   }
 
   /** So much was made up in the place of what `plainNext` describes, as next() would have it. */
@@ -151,11 +151,11 @@ export class JitterBuffer {
    *
    * @returns false, and does nothing, where it was not next in order: that would be of no use.
    */
-  passLate({ seq, mediaTime }: ReceivedPacket): boolean {
+  passLate({ seq, mediaTime, captureTimeUs }: ReceivedPacket): boolean {
     if (this.#playTime === undefined || this.#restart) return false;
     if (seq !== (this.#lastSeq + 1) >>> 0) return false;
     const concealed = this.#concealedRun;
-    this.#noteTaken(seq, mediaTime);
+    this.#noteTaken(seq, mediaTime, captureTimeUs);
     this.#concealedRun = concealed;
     return true;
   }
@@ -323,14 +323,15 @@ export class JitterBuffer {
     const end = head.mediaTime + head.frames;
     // A packet whose time has passed whole moves nothing: what is behind it is trimmed too.
     this.#playTime = this.#soundEndTime = step.restart ? end : Math.max(playTime, end);
-    this.#noteTaken(head.seq, head.mediaTime);
+    this.#noteTaken(head.seq, head.mediaTime, head.captureTimeUs);
     this.#pauses = (head.flags & packetFlags.dtx) !== 0 || isDtx(head.payloadBytes);
     this.#restart = false;
     return step;
   }
 
-  #noteTaken(seq: number, mediaTime: number): void {
+  #noteTaken(seq: number, mediaTime: number, captureTimeUs: number | undefined): void {
     this.#lastSeq = seq;
+    this.#lastBehind = behindOf(mediaTime, captureTimeUs);
     this.#taken[this.#takenNext] = mediaTime;
     this.#takenNext = (this.#takenNext + 1) % takenMax;
     this.#concealedRun = 0;

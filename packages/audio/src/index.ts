@@ -5,5 +5,6 @@ export * from './JitterBuffer.js';
 export * from './jitterBufferLimits.js';
 export * from './LatencyHistogram.js';
 export * from './PacketSlot.js';
+export * from './PlayoutStep.js';
 export * from './quality/index.js';
 export * from './streamFormat.js';

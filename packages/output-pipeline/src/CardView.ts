@@ -75,6 +75,11 @@ export class CardView {
     return this.#streaming || this.#fillFrames > 0;
   }
 
+  /** The stream that it was given has not ended. */
+  get isGiven(): boolean {
+    return this.#givenSinceUs !== undefined;
+  }
+
   /** Nothing that was given was heard yet. */
   get isUnheard(): boolean {
     return this.#fillFrames >= this.#givenFrames;

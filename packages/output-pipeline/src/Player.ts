@@ -57,14 +57,9 @@ export class Player {
     if (options.joinsLate) this.#writer.breakOff();
   }
 
-  /** See DriftController. */
-  get driftPpm(): number | undefined {
-    return this.#margin.driftPpm;
-  }
-
-  /** By so much the stream is played faster than the card's own pace. */
-  get correctionPpm(): number {
-    return this.#margin.correctionPpm;
+  /** How the clocks part, and what is done about it. */
+  get margin(): Pick<MarginKeeper, 'driftPpm' | 'correctionPpm'> {
+    return this.#margin;
   }
 
   /** What does that; the resampler also where the card's own control does a part of it. */
@@ -87,6 +82,7 @@ export class Player {
       this.#decodeUnheard(packet, frames);
       return;
     }
+    if (this.#jitter.hasStoodStill(packet)) packet.flags |= packetFlags.discontinuity;
     this.#watchMargin(packet, frames, nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;
@@ -110,12 +106,9 @@ export class Player {
     if (!isPlaying || !next || !decoder || (isResampling && !resampler)) return undefined;
     const { goalFrames, lowWaterFrames } = this.#options.target;
     return {
-      nextSeq: next.nextSeq,
-      playTime: next.playTime,
-      concealFrames: next.concealFrames,
-      concealFramesMax: next.concealFramesMax,
       decoder,
       resampler,
+      ...next, // not first: each such literal would have a hidden class of its own
       historyEnd: this.played.end,
       // A packet that ends a pause is for the player.
       marginFramesMax: this.#jitter.pauses ? 0 : goalFrames + backlogFrames / 2,
@@ -189,12 +182,18 @@ export class Player {
     for (let more = true; more && this.#jitter.queuedFrames > 0; ) {
       more = this.#playStep(this.#jitter.next(true), nowUs);
     }
-    // Its last sample may be any: silence, or another source, comes behind it without a click.
-    const slot = this.#card.streaming && this.#writer.acquire();
-    if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
+    this.#endSound(nowUs);
     this.rest();
     this.#decoder.reset();
     this.#options.target.reset();
+  }
+
+  /** Its last sample may be any: silence, or another sound, comes behind it without a click. */
+  #endSound(nowUs: number): void {
+    const slot = this.#card.isGiven && this.#writer.acquire();
+    if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
+    this.#writer.breakOff();
+    this.#card.endOfStream();
   }
 
   #commitSilence(slot: PcmSlot, frames: number, nowUs: number): void {
@@ -267,7 +266,7 @@ export class Player {
 
   /** @returns whether there may be more to do. */
   #playStep(step: PlayoutStep, nowUs: number): boolean {
-    if (step.action === 'rest') this.#card.endOfStream();
+    if (step.action === 'rest') this.#endSound(nowUs);
     if (step.action === 'wait' || step.action === 'rest') return false;
     const breaks = this.#card.streaming && (step.restart || step.trimFrames > 0);
     if (step.action === 'decode' && step.restart) this.#restoreMargin(nowUs);
@@ -358,8 +357,8 @@ export class Player {
     const { playTime } = this.#jitter;
     if (this.#newestSeq !== undefined && ((seq - this.#newestSeq) | 0) <= 0) return;
     this.#newestSeq = seq;
-    if (playTime === undefined || lateFrames === undefined) return;
-    if (flags & packetFlags.discontinuity) return;
+    if (playTime === undefined || lateFrames === undefined || flags & packetFlags.discontinuity)
+      return;
     const early = mediaTime - playTime;
     const marginFrames = this.#card.fillFrames + early;
     if (marginFrames < -lateFramesMax || this.#skipsUnheard(marginFrames)) return;

@@ -25,6 +25,11 @@ function tenMs(seq: number, changed: Partial<AudioPacket> = {}): AudioPacket {
   return { ...packetOf(seq, packetMs), ...changed };
 }
 
+/** The media time is 300 ms less from packet 500 on. */
+function steppingBack(seq: number): AudioPacket {
+  return packetOf(seq, packetMs, (1_000 + seq * packetMs - (seq < 500 ? 0 : 300)) * ms);
+}
+
 /** Packets in the order of their arrival. @param delayMs undefined: it is lost */
 function arriving(
   delayMs?: (seq: number) => number | undefined,
@@ -78,10 +83,10 @@ describe('a player that is told of carried packets', () => {
       'whose media time steps back without a word',
       arriving(
         () => 0,
-        (seq) => packetOf(seq, packetMs, (1_000 + seq * packetMs - (seq < 500 ? 0 : 300)) * ms),
+        (seq) => ({ ...steppingBack(seq), captureTimeUs: undefined }),
       ),
-      true,
     ],
+    ['whose media time steps back, and not their capture time', arriving(() => 0, steppingBack)],
     [
       'with pauses',
       arriving(
@@ -108,7 +113,7 @@ describe('a player that is told of carried packets', () => {
       expect(bench.player.correctedBy).toBe('resampler');
     }
     // The pace changes with the packet behind the one that shows it.
-    const off = carrying.player.correctionPpm - plain.player.correctionPpm;
+    const off = carrying.player.margin.correctionPpm - plain.player.margin.correctionPpm;
     expect(Math.abs(off)).toBeLessThan(30);
     expect(Math.abs(carrying.player.marginMs! - plain.player.marginMs!)).toBeLessThan(0.5);
   });

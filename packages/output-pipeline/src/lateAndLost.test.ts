@@ -106,8 +106,8 @@ describe('a margin that changes for good', () => {
       expect(bench.marginOffMs(0)).toBeLessThan(3);
       // The resampler holds two thirds of a millisecond of it.
       expect(bench.marginOffMs(30_000)).toBeLessThan(1);
-      expect(Math.abs((bench.player.driftPpm ?? Number.NaN) + ppm)).toBeLessThan(5);
-      expect(Math.abs(bench.player.correctionPpm + ppm)).toBeLessThan(20);
+      expect(Math.abs((bench.player.margin.driftPpm ?? Number.NaN) + ppm)).toBeLessThan(5);
+      expect(Math.abs(bench.player.margin.correctionPpm + ppm)).toBeLessThan(20);
       expect(bench.player.correctedBy).toBe('resampler');
       bench.assertAllHome();
     },
@@ -122,7 +122,7 @@ describe('a margin that changes for good', () => {
       bench.card.pitchPpmMax = 5_000;
       bench.run(stream(seconds * 50, 20), seconds * 1_000 + 950);
       expect(bench.player.correctedBy).toBe('pitch');
-      expect(bench.card.pitchPpm).toBe(bench.player.correctionPpm);
+      expect(bench.card.pitchPpm).toBe(bench.player.margin.correctionPpm);
       expect(Math.abs(bench.card.pitchPpm + ppm)).toBeLessThan(100);
       expect(bench.counters).toEqual(unchanged);
       expect(bench.card.underruns).toBe(0);
@@ -141,7 +141,7 @@ describe('a margin that changes for good', () => {
     bench.runOn(arrivals, 8_000);
     expect(bench.player.correctedBy).toBe('resampler');
     bench.runOn(arrivals, 70_000);
-    expect(Math.abs(bench.player.driftPpm ?? Number.NaN)).toBeLessThan(1);
+    expect(Math.abs(bench.player.margin.driftPpm ?? Number.NaN)).toBeLessThan(1);
     expect(bench.player.correctedBy).toBeNull();
     expect(bench.marginOffMs(40_000)).toBeLessThan(1);
     expect(bench.counters).toEqual(unchanged);
@@ -154,7 +154,7 @@ describe('a margin that changes for good', () => {
     bench.run(stream(3_000, 20), 60_950);
     expect(bench.player.correctedBy).toBe('resampler');
     expect(bench.card.pitchPpm).toBe(100);
-    expect(Math.abs(bench.player.correctionPpm - 300)).toBeLessThan(100);
+    expect(Math.abs(bench.player.margin.correctionPpm - 300)).toBeLessThan(100);
     expect(bench.counters).toEqual(unchanged);
     expect(bench.marginOffMs(40_000)).toBeLessThan(1);
   });

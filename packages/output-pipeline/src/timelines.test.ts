@@ -231,15 +231,18 @@ describe('a timeline that jumps by hours without a word', () => {
   });
 });
 
-test.each([-200, -500, -1_000])(
-  'a timeline that steps by %i ms without a word adds what was made up meanwhile, and a splice at most',
-  (stepMs) => {
-    const bench = new PlayerBench();
-    const stepped = stream(250, 20).map(({ atMs, packet }): PlayerArrival => {
+describe.each([-200, -500, -1_000])('a timeline that steps by %i ms without a word', (stepMs) => {
+  /** @param timed whether packets tell when they were captured */
+  const stepped = (timed: boolean): PlayerArrival[] =>
+    stream(250, 20).map(({ atMs, packet }) => {
       const mediaTime = packet.mediaTime + 5_000 * ms + (packet.seq < 50 ? 0 : stepMs * ms);
-      return { atMs, packet: packetOf(packet.seq, 20, mediaTime) };
+      const untimed = timed ? {} : { captureTimeUs: undefined };
+      return { atMs, packet: { ...packetOf(packet.seq, 20, mediaTime), ...untimed } };
     });
-    bench.run(stepped, 5_900);
+
+  test('adds what was made up meanwhile, and a splice at most', () => {
+    const bench = new PlayerBench();
+    bench.run(stepped(false), 5_900);
     const { concealedFrames, insertedFrames, trimmedFrames } = bench.counters;
     expect(concealedFrames).toBeGreaterThan(0);
     expect(insertedFrames - concealedFrames).toBeLessThan(spliceMs * ms);
@@ -247,5 +250,16 @@ test.each([-200, -500, -1_000])(
     expect(bench.card.underruns).toBe(0);
     expect(bench.delays(2_300, 5_900)).toHaveLength(1);
     bench.assertAllHome();
-  },
-);
+  });
+
+  test('is followed at once where the capture time tells that nothing is late', () => {
+    const bench = new PlayerBench();
+    bench.run(stepped(true), 5_900);
+    const { concealedFrames, insertedFrames, trimmedFrames, drops } = bench.counters;
+    expect([concealedFrames, insertedFrames, trimmedFrames]).toEqual([0, 0, 0]);
+    expect(drops).toEqual(noDrops());
+    expect(bench.card.underruns).toBe(0);
+    expect(bench.delays(1_100, 5_900)).toHaveLength(1);
+    bench.assertAllHome();
+  });
+});

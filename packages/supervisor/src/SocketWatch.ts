@@ -26,8 +26,8 @@ export class SocketWatch {
       if (socket.isReachable) continue;
       this.#unlost.delete(socket);
       this.#log.warn(
-        { path: socket.path },
-        'socket was removed: nobody can connect there until the daemon is started anew',
+        { path: socket.path, pid: process.pid },
+        'socket was removed: nobody can connect there until this daemon is stopped and started anew',
       );
     }
   }
