@@ -5,7 +5,7 @@ import type { PcmSlot } from '../../packages/output-pipeline/src/PcmSink.js';
 import { musicEncoder } from '../helpers/musicEncoder.js';
 import { steepestStep } from '../helpers/signal.js';
 import { speechSignal } from '../helpers/syntheticSignals.js';
-import { PlayoutSimulation } from './PlayoutSimulation.js';
+import { type PlayoutSecond, PlayoutSimulation } from './PlayoutSimulation.js';
 import type { PlaybackListener } from './SimulatedPlayback.js';
 import { fadedStepMax } from './ToneDecoder.js';
 import { type Arrival, followedBy, trace } from './Trace.js';
@@ -103,9 +103,13 @@ describe('a pause that a source announces', () => {
     const listener = new Recorder();
     const seconds = 4 + pauseMs / 1_000;
     const arrivals = pausing(pauseMs, moves, local);
-    const { counters } = new PlayoutSimulation({ arrivals, seconds, listener }).run();
+    const goalsMs: number[] = [];
+    const onSecond = ({ goalMs }: PlayoutSecond): number => goalsMs.push(goalMs);
+    const { counters } = new PlayoutSimulation({ arrivals, seconds, listener, onSecond }).run();
     expect(counters.drops).toEqual(noDrops());
     expect(counters.concealedFrames).toBe(0);
+    // A pause is no lateness.
+    expect(goalsMs.at(-1)).toBeLessThanOrEqual(goalsMs[1]!);
     // A source may begin as it likes.
     const heardBehind = listener.samples.slice(48_000);
     expect(steepestStep(heardBehind)).toBeLessThanOrEqual(fadedStepMax);
@@ -124,35 +128,40 @@ describe('music whose packets are missing now and then', () => {
     chirp.fill(Math.round(peak * Math.sin(phase)), 2 * frame, 2 * frame + 2);
   }
 
-  /** @param delayMs of each packet, which comes behind the one before it; undefined: it is lost. */
+  /**
+   * @param delayMs of each packet, which comes behind the one before it; undefined: it is lost.
+   * @param counted where its source had never had what is lost, and counts what it sends
+   */
   function* packets(
     frameMs: number,
-    delayMs: (seq: number) => number | undefined,
+    delayMs: (index: number) => number | undefined,
+    counted: boolean,
   ): Generator<Arrival> {
     const frames = frameMs * 48;
     const encoder = new NativeBackend(loadOpusAddon()).createEncoder('audio', 2, musicEncoder);
     let lastUs = 0;
-    for (let seq = 0; (seq + 1) * frames <= seconds * rate; seq++) {
-      const mediaTime = seq * frames;
+    let sent = 0;
+    for (let index = 0; (index + 1) * frames <= seconds * rate; index++) {
+      const pcm = chirp.subarray(2 * index * frames);
       const bytes = Buffer.alloc(1_500);
-      const payload = bytes.subarray(
-        0,
-        encoder.encode(chirp.subarray(2 * mediaTime), frames, bytes),
-      );
-      const delay = delayMs(seq);
+      const payload = bytes.subarray(0, encoder.encode(pcm, frames, bytes));
+      const delay = delayMs(index);
       if (delay === undefined) continue;
-      lastUs = Math.max(lastUs, 1_000 * ((seq + 1) * frameMs + delay));
-      const captureTimeUs = 1_000 * seq * frameMs;
+      lastUs = Math.max(lastUs, 1_000 * ((index + 1) * frameMs + delay));
+      const captureTimeUs = 1_000 * index * frameMs;
+      const seq = counted ? sent : index;
+      const mediaTime = seq * frames;
       yield { atUs: lastUs, packet: { seq, mediaTime, captureTimeUs, flags: 0, payload } };
+      sent += 1;
     }
     encoder.close();
   }
 
   /** How sharply it bends at most, and how loud it is at most, in the settled stream. */
-  function shape(frameMs: number, delayMs: (seq: number) => number | undefined) {
+  function shape(frameMs: number, delayMs: (index: number) => number | undefined, counted = false) {
     const listener = new Recorder();
     const decoder = new NativeBackend(loadOpusAddon()).createDecoder(2);
-    const arrivals = packets(frameMs, delayMs);
+    const arrivals = packets(frameMs, delayMs, counted);
     const { counters } = new PlayoutSimulation({ arrivals, seconds, decoder, listener }).run();
     decoder.close();
     const heard = listener.samples.slice(rate);
@@ -181,6 +190,15 @@ describe('music whose packets are missing now and then', () => {
       expect(bend).toBeLessThan(bendMax);
       // What libopus makes of a packet whose predecessor it never had can be louder.
       if (fate.includes('late')) expect(loudest).toBeLessThan(1.15 * peak);
+    },
+  );
+
+  test.each([10, 20])(
+    '(%i ms) has no step where its source had a gap and does not say so',
+    (ms) => {
+      const { bend, counters } = shape(ms, (index) => (now(index) ? undefined : 0), true);
+      expect(counters.drops).toEqual(noDrops());
+      expect(bend).toBeLessThan(bendMax);
     },
   );
 });

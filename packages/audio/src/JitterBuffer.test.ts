@@ -1,4 +1,4 @@
-import { mediaRate, packetFlags } from '@kvm-audio/protocol';
+import { type AudioPacket, mediaRate, packetFlags } from '@kvm-audio/protocol';
 import {
   conceal,
   decode,
@@ -351,43 +351,47 @@ describe('a media time that stood still', () => {
     bench.buffer.skip(frames);
     return bench;
   };
+  /** Whether that begins a new timeline. */
+  const isFollowed = ({ buffer }: JitterBench, seq: number, changed: Partial<AudioPacket>) => {
+    buffer.followStandstill(received(seq, changed));
+    return buffer.playTime === undefined;
+  };
   const next = { captureTimeUs: 4 * frameUs };
 
   test('is told by the capture time: it has moved on by more than what is late', () => {
-    const { buffer } = passed(3 * frame);
-    expect(buffer.hasStoodStill(received(1, next))).toBe(true);
-    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 4 * frameUs - 1 }))).toBe(false);
-    expect(buffer.hasStoodStill(received(1, { captureTimeUs: frameUs }))).toBe(false);
+    const bench = passed(3 * frame);
+    expect(isFollowed(bench, 1, { captureTimeUs: frameUs })).toBe(false);
+    expect(isFollowed(bench, 1, { captureTimeUs: 4 * frameUs - 1 })).toBe(false);
+    expect(isFollowed(bench, 1, next)).toBe(true);
   });
 
-  test('is none where a packet is missing, nothing is late, or there is no timeline', () => {
-    const { buffer } = passed(3 * frame);
-    expect(buffer.hasStoodStill(received(2, next))).toBe(false);
-    expect(buffer.hasStoodStill(received(1, { ...next, mediaTime: 4 * frame }))).toBe(false);
-    buffer.reset();
-    expect(buffer.hasStoodStill(received(1, next))).toBe(false);
+  test('is none where a packet is missing, or nothing is late', () => {
+    const bench = passed(3 * frame);
+    expect(isFollowed(bench, 2, next)).toBe(false);
+    expect(isFollowed(bench, 1, { ...next, mediaTime: 4 * frame })).toBe(false);
   });
 
   test('is none of less than a packet: clocks are read at uneven times', () => {
-    const { buffer } = passed(frame / 4);
-    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 2 * frameUs - 1 }))).toBe(false);
-    expect(buffer.hasStoodStill(received(1, { captureTimeUs: 2 * frameUs }))).toBe(true);
+    const bench = passed(frame / 4);
+    expect(isFollowed(bench, 1, { captureTimeUs: 2 * frameUs - 1 })).toBe(false);
+    expect(isFollowed(bench, 1, { captureTimeUs: 2 * frameUs })).toBe(true);
   });
 
   test('is one behind an announced pause, where no capture time is told', () => {
     const untimed = { captureTimeUs: undefined };
-    const { buffer } = passed(frame, { ...untimed, flags: packetFlags.dtx });
-    expect(buffer.hasStoodStill(received(1, untimed))).toBe(true);
-    expect(buffer.hasStoodStill(received(1, next))).toBe(true);
-    expect(buffer.hasStoodStill(received(1, { ...untimed, mediaTime: frame + 1 }))).toBe(false);
-    expect(passed(frame, untimed).buffer.hasStoodStill(received(1, untimed))).toBe(false);
+    const announced = { ...untimed, flags: packetFlags.dtx };
+    const paused = passed(frame, announced);
+    expect(isFollowed(paused, 1, { ...untimed, mediaTime: frame + 1 })).toBe(false);
+    expect(isFollowed(paused, 1, untimed)).toBe(true);
+    expect(isFollowed(passed(frame, announced), 1, next)).toBe(true);
+    expect(isFollowed(passed(frame, untimed), 1, untimed)).toBe(false);
   });
 
   test('is compared with the packet that was taken last, wherever that was played', () => {
-    const { buffer } = passed(0);
-    buffer.pass(received(1, { captureTimeUs: 9 * frameUs }), frame);
-    buffer.skip(3 * frame);
-    expect(buffer.hasStoodStill(received(2, { captureTimeUs: 12 * frameUs }))).toBe(false);
-    expect(buffer.hasStoodStill(received(2, { captureTimeUs: 13 * frameUs }))).toBe(true);
+    const bench = passed(0);
+    bench.buffer.pass(received(1, { captureTimeUs: 9 * frameUs }), frame);
+    bench.buffer.skip(3 * frame);
+    expect(isFollowed(bench, 2, { captureTimeUs: 12 * frameUs })).toBe(false);
+    expect(isFollowed(bench, 2, { captureTimeUs: 13 * frameUs })).toBe(true);
   });
 });

@@ -118,11 +118,15 @@ export class JitterBuffer {
   }
 
   /**
-   * Whether its source's media time has stood still since the packet that was taken last, as it does
-   * where only what is sent is counted: then what seems late is not, and begins a new timeline. Its
-   * capture time tells; where there is none, that a pause was announced and nothing is missing.
+   * Begins a new timeline where its source's media time has stood still since the packet that was
+   * taken last, as it does where only what is sent is counted: what seems late then is not. Its capture
+   * time tells; where there is none, that a pause was announced and nothing is missing.
    */
-  hasStoodStill({ seq, mediaTime, captureTimeUs }: ReceivedPacket): boolean {
+  followStandstill(packet: ReceivedPacket): void {
+    if (this.#hasStoodStill(packet)) this.reset();
+  }
+
+  #hasStoodStill({ seq, mediaTime, captureTimeUs }: ReceivedPacket): boolean {
     if (this.#playTime === undefined || this.#restart || mediaTime >= this.#playTime) return false;
     if (seq !== (this.#lastSeq + 1) >>> 0) return false;
     const stoodFrames = behindOf(mediaTime, captureTimeUs) - this.#lastBehind;

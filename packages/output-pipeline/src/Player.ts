@@ -82,7 +82,7 @@ export class Player {
       this.#decodeUnheard(packet, frames);
       return;
     }
-    if (this.#jitter.hasStoodStill(packet)) packet.flags |= packetFlags.discontinuity;
+    this.#jitter.followStandstill(packet);
     this.#watchMargin(packet, frames, nowUs);
     const dropped = this.#jitter.insert(packet, frames, nowUs / 1000);
     if (dropped !== undefined) this.#counters.drops[dropped] += 1;

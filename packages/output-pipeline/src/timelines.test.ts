@@ -254,7 +254,10 @@ describe.each([-200, -500, -1_000])('a timeline that steps by %i ms without a wo
 
   test('is followed at once where the capture time tells that nothing is late', () => {
     const bench = new PlayerBench();
+    const reset = jest.spyOn(bench.decoder, 'reset');
     bench.run(stepped(true), 5_900);
+    // The encoder has not begun anew.
+    expect(reset).not.toHaveBeenCalled();
     const { concealedFrames, insertedFrames, trimmedFrames, drops } = bench.counters;
     expect([concealedFrames, insertedFrames, trimmedFrames]).toEqual([0, 0, 0]);
     expect(drops).toEqual(noDrops());
