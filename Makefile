@@ -19,7 +19,7 @@ run: build ## the daemon, bridged to itself, a status line a second: [INPUT=pcm]
 
 .PHONY: test
 test: build lint types ## everything: lint, types, unit and integration tests
-	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=4
+	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=3
 
 .PHONY: test-long
 test-long: build ## what takes 20 minutes more: drift, replugging, standing cards, the optimiser, zero copy
