@@ -12,6 +12,7 @@ import {
   machine,
   type Peer,
   peerOf,
+  processCpuMs,
   socketPair,
   UnixListener,
   unmapUnused,
@@ -110,12 +111,22 @@ test('what is no socket has no peer', () => {
   expect(codeOf(() => duplicateFd(9_999))).toBe('EBADF');
 });
 
+test('a process takes CPU time, and one that is not there is no process', () => {
+  const beforeMs = processCpuMs(process.pid);
+  const { user, system } = process.cpuUsage();
+  const afterMs = processCpuMs(process.pid);
+  expect(beforeMs).toBeLessThanOrEqual((user + system) / 1_000);
+  // Both are rounded.
+  expect(afterMs).toBeGreaterThanOrEqual((user + system) / 1_000 - 0.01);
+  // No id is above 2^22.
+  expect(codeOf(() => processCpuMs(2 ** 22 + 1))).toBe('ESRCH');
+});
+
 test('the machine says what /proc counts in, as getconf does', () => {
   const getconf = (name: string): number =>
     Number(spawnSync('getconf', [name], { encoding: 'utf8' }).stdout);
   expect(machine()).toEqual({
     pageBytes: getconf('PAGE_SIZE'),
-    ticksPerSecond: getconf('CLK_TCK'),
     memoryBytes: getconf('_PHYS_PAGES') * getconf('PAGE_SIZE'),
   });
   expect(machine().memoryBytes).toBe(totalmem());

@@ -55,11 +55,19 @@ export function endWithParent(signal: number): number {
   return checked('prctl', loadAddon().endWithParent(signal));
 }
 
-/** What /proc counts memory and time in, and how much memory there is (man 3 sysconf). */
+/**
+ * User and system time of all threads of a process so far, in milliseconds, as exactly as the
+ * scheduler counts it (man 3 clock_getcpuclockid): /proc/PID/stat has ticks of 10 ms.
+ * @throws SystemError ESRCH where there is no such process.
+ */
+export function processCpuMs(pid: number): number {
+  const ms = loadAddon().processCpuMs(pid);
+  return ms < 0 ? checked('clock_getcpuclockid', ms) : ms;
+}
+
+/** What /proc counts memory in, and how much there is (man 3 sysconf). */
 export type Machine = {
   pageBytes: number;
-  /** Clock ticks of utime and stime in /proc/PID/stat. */
-  ticksPerSecond: number;
   memoryBytes: number;
 };
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type AudioPacket,
   ControlClient,
@@ -66,6 +67,18 @@ describe('a running daemon', () => {
     });
     expect((await control.call('status.get', {})).pid).toBeGreaterThan(0);
     control.close();
+  });
+
+  it('has figures of now in each answer, where its pipelines tell theirs each two seconds', async () => {
+    await daemon.bridge();
+    const seen = new Set<string>();
+    for (let i = 0; i < 8; i++) {
+      const { output, input } = await daemon.status();
+      seen.add([output, input].map(({ stream }) => stream?.framesReceived).join());
+      await pause(250); // younger ones count as those of now
+    }
+    // Without asking there are two or three; a busy machine may let an answer be too late.
+    expect(seen.size).toBeGreaterThanOrEqual(5);
   });
 
   it('tells a person the same in a table', async () => {

@@ -81,7 +81,7 @@ describe('the supervisor', () => {
       expect(silent.input.reportAgeMs).toBeLessThan(2_500);
     }
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
-    expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 3500 ms');
+    expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 4500 ms');
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');
     await daemon.stop();
   });

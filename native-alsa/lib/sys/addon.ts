@@ -20,7 +20,7 @@ export interface AddonListener {
 }
 
 export type AddonPeer = { pid: number; uid: number; gid: number; groups: number[] };
-export type AddonMachine = { pageBytes: number; ticksPerSecond: number; memoryBytes: number };
+export type AddonMachine = { pageBytes: number; memoryBytes: number };
 
 export type Addon = {
   readonly UnixSocket: {
@@ -35,6 +35,7 @@ export type Addon = {
   peer(fd: number): AddonPeer | number;
   lock(path: string): number;
   endWithParent(signal: number): number;
+  processCpuMs(pid: number): number;
   machine(): AddonMachine;
   unmapUnused(): number;
 };

@@ -17,7 +17,7 @@ namespace kvm_audio {
 // What was carried is noted in a log, a row a frame, which JavaScript reads when it has the stream.
 class FastPath : protected Carrier {
  public:
-  static constexpr int kRowsMax = 512;
+  static constexpr int kRowsMax = 1024;
 
   // `rows` has room for kRowsMax of `rowValues` each, and lives as long as this does.
   FastPath(std::shared_ptr<StreamCore> core, double* rows, int rowValues)

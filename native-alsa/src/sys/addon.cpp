@@ -19,6 +19,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("peer", Napi::Function::New<peer>(env));
   exports.Set("lock", Napi::Function::New<lock>(env));
   exports.Set("endWithParent", Napi::Function::New<endWithParent>(env));
+  exports.Set("processCpuMs", Napi::Function::New<processCpuMs>(env));
   exports.Set("machine", Napi::Function::New<machine>(env));
   exports.Set("unmapUnused", Napi::Function::New<unmapUnused>(env));
   return exports;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -105,12 +106,21 @@ Napi::Value endWithParent(const Napi::CallbackInfo& info) {
   return number(info, getppid());
 }
 
+Napi::Value processCpuMs(const Napi::CallbackInfo& info) {
+  clockid_t clock;
+  const int error = clock_getcpuclockid(intOr(info[0], -1), &clock);
+  if (error != 0) return number(info, -error);
+  timespec time = {};
+  if (clock_gettime(clock, &time) < 0) return number(info, -errno);
+  const double ms = static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+  return Napi::Number::New(info.Env(), ms);
+}
+
 Napi::Value machine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const double pageBytes = static_cast<double>(sysconf(_SC_PAGESIZE));
   auto to = Napi::Object::New(env);
   to.Set("pageBytes", Napi::Number::New(env, pageBytes));
-  to.Set("ticksPerSecond", Napi::Number::New(env, static_cast<double>(sysconf(_SC_CLK_TCK))));
   const double pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
   to.Set("memoryBytes", Napi::Number::New(env, pages * pageBytes));
   return to;

@@ -18,7 +18,9 @@ Napi::Value peer(const Napi::CallbackInfo& info);
 Napi::Value lock(const Napi::CallbackInfo& info);
 // (signal) -> the parent's id. The signal is sent to this process when its parent dies.
 Napi::Value endWithParent(const Napi::CallbackInfo& info);
-// () -> {pageBytes, ticksPerSecond, memoryBytes}: what /proc counts in, and how much there is.
+// (pid) -> user and system time of all threads of a process so far, in milliseconds.
+Napi::Value processCpuMs(const Napi::CallbackInfo& info);
+// () -> {pageBytes, memoryBytes}: what /proc counts memory in, and how much there is.
 Napi::Value machine(const Napi::CallbackInfo& info);
 
 }  // namespace kvm_audio

@@ -7,7 +7,7 @@ import {
   type OptimiserReport,
 } from '@kvm-audio/client';
 import { escapeControls } from '@kvm-audio/protocol';
-import { formatTable } from './formatStatus.js';
+import { formatTable, reportAgeMsMax } from './formatStatus.js';
 
 const heading = ['', 'STAGE', 'p50', 'p95', 'p99', 'max', 'mean', 'jitter', 'trend/min', 'SAMPLES'];
 const numbers = [2, 3, 4, 5, 6, 7, 8, 9];
@@ -41,9 +41,6 @@ function formatRows({ direction, endToEnd, stages }: DirectionLatency): string[]
   return [[direction, ...(first ?? []).slice(1)], ...others];
 }
 
-/** A report comes each second; one that is older says that none came. */
-const ageMsMax = 2_000;
-
 /** What was done against latency; nothing where nothing was. */
 function formatSteps(direction: string, { steps, undone, restored, last }: OptimiserReport) {
   if (last === null) return [];
@@ -66,7 +63,7 @@ function formatRemarks(
     ...(endToEnd.jitterMs > jitterMs
       ? [`${direction}: jitter ${formatMs(endToEnd.jitterMs)} ms, wanted are ${jitterMs}`]
       : []),
-    ...(ageMs > ageMsMax
+    ...(ageMs > reportAgeMsMax
       ? [`${direction}: no heartbeat for ${(ageMs / 1000).toFixed(1)} s: its last figures`]
       : []),
     ...(endToEnd.count > 0 && endToEnd.from === 'arrival'

@@ -40,8 +40,11 @@ export function formatLatency(pipeline: PipelineStatus): string {
   return `${latency.p50Ms.toFixed(1)}/${latency.p99Ms.toFixed(1)}`;
 }
 
-/** A report comes each second; one that is older says that none came. */
-const reportAgeMsMax = 2_000;
+/**
+ * A pipeline is asked for its figures when the daemon is, and tells them by itself each two seconds:
+ * older ones say that it does not answer.
+ */
+export const reportAgeMsMax = 2_500;
 
 /** Where a pipeline that should is not heard of: its last figures are not those of now. */
 export function formatSilence({ state, reportAgeMs }: PipelineStatus): string | undefined {

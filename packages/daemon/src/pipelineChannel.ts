@@ -16,7 +16,7 @@ export const supervisorFd = 4;
 export const pipelineNotices = {
   /** The pipeline accepts clients. No parameters. */
   ready: 'ready',
-  /** `PipelineReport`, once a second, as a string: see `reportText`. */
+  /** `PipelineReport`, each `reportMs`, as a string: see `reportText`. */
   heartbeat: 'heartbeat',
   /** `LogRecord`: a line for the log. */
   log: 'log',
@@ -24,7 +24,18 @@ export const pipelineNotices = {
   fatal: 'fatal',
 } as const;
 
-export const heartbeatMs = 1_000;
+/**
+ * How often a pipeline tells its figures by itself, which says that it lives; who wants those of now
+ * asks for them. For a report it takes the stream back from the card's thread, and a process that
+ * sleeps wakes with cold caches: each second instead took half as much again of the CPU of all
+ * JavaScript in the daemon (docs/architecture.md has the figures).
+ */
+const reportMsMax = 2_000;
+
+/** @returns a time in which whoever checks latency finds something new. */
+export function reportMs({ latency }: Config): number {
+  return Math.min(reportMsMax, latency.checkMs);
+}
 
 /**
  * A report is most of what is said on the channel. The supervisor runs without V8's compiler, and

@@ -20,9 +20,9 @@ import { exitCodes, FatalError } from './exitCodes.js';
 import { ignoreUserSignals } from './ignoreUserSignals.js';
 import type { Log, LogLevel } from './LogRecord.js';
 import {
-  heartbeatMs,
   type PipelineWelcome,
   pipelineNotices,
+  reportMs,
   reportText,
   supervisorFd,
 } from './pipelineChannel.js';
@@ -40,8 +40,12 @@ export type PipelineContext = {
 export interface Pipeline {
   /** Resolves when clients are accepted. */
   start(): Promise<void>;
-  /** Once a second: housekeeping that belongs to no frame, then the figures. */
-  report(): PipelineReport;
+  /**
+   * The figures of now.
+   *
+   * @param tends as they are told now and then: housekeeping that belongs to no frame comes first.
+   */
+  report(tends: boolean): PipelineReport;
   listQuality(): QualityEntry[];
   quality(): QualityEntry;
   setQuality(level: QualityLevel): QualityEntry;
@@ -77,7 +81,7 @@ function logTo(channel: Connection, level: LogLevel): Log {
 
 /**
  * The life of a pipeline's process: hello to the supervisor on fd 4, the configuration from its
- * reply, `ready`, a heartbeat a second, and an end when the supervisor says so or is gone.
+ * reply, `ready`, heartbeats, and an end when the supervisor says so or is gone.
  * Does not return before the process ends.
  */
 export async function runPipeline(
@@ -121,6 +125,7 @@ export async function runPipeline(
       need().setBuffer(frames);
       return {};
     },
+    'report.get': () => reportText(need().report(false)),
   };
   const channel = new Connection(new SocketStream(supervisorFd), {
     onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),
@@ -151,10 +156,10 @@ export async function runPipeline(
   await pipeline.start();
   channel.notify(pipelineNotices.ready, {});
   const heartbeat = (): void => {
-    if (!stopping) channel.notify(pipelineNotices.heartbeat, reportText(need().report()));
+    if (!stopping) channel.notify(pipelineNotices.heartbeat, reportText(need().report(true)));
   };
   heartbeat();
-  setInterval(heartbeat, heartbeatMs);
+  setInterval(heartbeat, reportMs(config));
   unmapUnusedLater(direction, log, () => need().mayPause);
 }
 

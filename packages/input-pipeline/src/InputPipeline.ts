@@ -361,12 +361,12 @@ export class InputPipeline implements Pipeline {
     return standstillUs > standstillMsMax * 1000 ? 'no-signal' : 'running';
   }
 
-  report(): PipelineReport {
-    return this.#stream.hold(() => this.#report());
+  report(tends: boolean): PipelineReport {
+    return this.#stream.hold(() => this.#report(tends));
   }
 
-  #report(): PipelineReport {
-    this.#sinks.flush();
+  #report(tends: boolean): PipelineReport {
+    if (tends) this.#sinks.flush();
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     this.#drops.capture_ring_full = this.#ringFullBefore + (device?.ringFullSlots ?? 0);

@@ -349,15 +349,19 @@ export class OutputPipeline implements Pipeline {
     return (ringFrames + this.#jitter.queuedFrames) / framesPerMs;
   }
 
-  report(): PipelineReport {
-    return this.#stream.hold(() => this.#report());
+  report(tends: boolean): PipelineReport {
+    return this.#stream.hold(() => this.#report(tends));
   }
 
-  #report(): PipelineReport {
-    const nowUs = monotonicUs();
+  #tend(nowUs: number): void {
     const streaming = this.#arrivals.isStreaming(nowUs);
     if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
     if (streaming && this.#source) this.#tellSource(nowUs);
+  }
+
+  #report(tends: boolean): PipelineReport {
+    const nowUs = monotonicUs();
+    if (tends) this.#tend(nowUs);
     const device = this.#device.device?.counters();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
     const state = hangs === null ? this.#state(nowUs) : 'degraded';

@@ -57,6 +57,8 @@ export type PipelineMethods = {
   'backlog.skip': Method<Record<string, never>, { skippedMs: number }>;
   /** So many frames may queue: see `QueueCapacity`. */
   'buffer.set': Method<{ frames: number }, Record<string, never>>;
+  /** The figures of now: a `PipelineReport` as JSON text, as it tells them by itself. */
+  'report.get': Method<Record<string, never>, string>;
 };
 
 export type ParamsOf<Map, M extends keyof Map> =
@@ -93,6 +95,7 @@ export const pipelineChecks: {
   }),
   'backlog.skip': nothing,
   'buffer.set': shape({ frames: integer(1, sendQueuePacketsMax) }),
+  'report.get': nothing,
 };
 
 /**

@@ -142,6 +142,7 @@ describe('a call of a method', () => {
       'quality.get',
       'quality.list',
       'quality.set',
+      'report.get',
       'tuning.set',
     ]);
   });

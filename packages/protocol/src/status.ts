@@ -174,7 +174,7 @@ export type PipelineReport = {
 
 /** What a process takes of the machine. */
 export type ProcessUsage = {
-  /** Of one core, over the last second; nil before a second sample. */
+  /** Of one core, between the last two looks, 2.5 s apart; nil before the second. */
   cpuPercent: number | null;
   /** Resident memory, of all that the machine has. */
   memoryPercent: number;
@@ -195,7 +195,10 @@ export type PipelineStatus = {
   level: QualityLevel;
   /** The newest report of the running process; nil before its first. */
   stream: PipelineReport | null;
-  /** Milliseconds since `stream` came, as it does once a second; nil where that is nil. */
+  /**
+   * Milliseconds since `stream` came: the pipeline is asked for it with the status, and tells it each
+   * two seconds. More than that says that it does not answer; nil where `stream` is.
+   */
   reportAgeMs: number | null;
   /** Of the process, as it was at the last sample; nil before its first. */
   usage: ProcessUsage | null;

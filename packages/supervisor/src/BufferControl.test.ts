@@ -1,11 +1,13 @@
-import type { BufferSettings, Log } from '@kvm-audio/daemon';
+import type { BufferSettings } from '@kvm-audio/daemon';
 import { checkConfig } from '@kvm-audio/daemon/config';
+import { createLog } from '@kvm-audio/daemon/log';
 import {
   type Direction,
   noDrops,
   type PipelineReport,
   type ProcessState,
   type ProcessUsage,
+  ProtocolError,
 } from '@kvm-audio/protocol';
 import { quietReport } from '../../../test/helpers/quietReport.js';
 import { BufferControl, type SizedPipeline } from './BufferControl.js';
@@ -15,7 +17,7 @@ class ToldPipeline implements SizedPipeline {
   state: ProcessState = 'running';
   pid: number | null;
   report: PipelineReport | null;
-  refuses = false;
+  refusal: Error | undefined;
   readonly frames: number[] = [];
 
   constructor(pid: number, changed: Partial<PipelineReport>) {
@@ -25,17 +27,18 @@ class ToldPipeline implements SizedPipeline {
 
   async ask(_method: 'buffer.set', params: { frames: number }): Promise<unknown> {
     this.frames.push(params.frames);
-    if (this.refuses) throw new Error('not now');
+    if (this.refusal) throw this.refusal;
     return {};
   }
 }
 
-const log = Object.fromEntries(
-  ['error', 'warn', 'info', 'debug', 'trace'].map((level) => [level, () => undefined]),
-) as unknown as Log;
+const lines: string[] = [];
+const log = createLog('test', 'info', (line) => lines.push(line));
 
 type Bench = {
   control: BufferControl;
+  /** When the next tick is due, and that tick. */
+  tick(): void;
   pipelines: Record<Direction, ToldPipeline>;
   usages: Map<number, ProcessUsage>;
 };
@@ -52,13 +55,19 @@ function bench(changed: Partial<BufferSettings> = {}): Bench {
   ]);
   const settings = { ...checkConfig({}, 'defaults').buffers, ...changed };
   const usageOf = (pid: number | null): ProcessUsage | null => usages.get(pid ?? 0) ?? null;
-  return { control: new BufferControl({ settings, pipelines, usageOf, log }), pipelines, usages };
+  const control = new BufferControl({ settings, pipelines, usageOf, log }, 0);
+  let nowMs = 0;
+  const tick = (): void => {
+    nowMs += settings.tickMs;
+    control.look(nowMs);
+  };
+  return { control, tick, pipelines, usages };
 }
 
 describe('what the sizes follow', () => {
   test('is what both pipelines take and how long audio waits in both', () => {
-    const { control } = bench();
-    control.tick();
+    const { control, tick } = bench();
+    tick();
     expect(control.stats()).toMatchObject({
       average_latency_ms: 28,
       system_cpu_percent: 8,
@@ -67,117 +76,134 @@ describe('what the sizes follow', () => {
   });
 
   test('is no queue of a pipeline that does not stream', () => {
-    const { control, pipelines } = bench();
+    const { control, tick, pipelines } = bench();
     pipelines.input.report = quietReport({ state: 'idle', queueMs: 20 });
-    control.tick();
+    tick();
     expect(control.stats().average_latency_ms).toBe(8);
   });
 
   test('is nothing while nothing streams', () => {
-    const { control, pipelines } = bench();
+    const { control, tick, pipelines } = bench();
     pipelines.input.report = quietReport({ state: 'idle' });
     pipelines.output.report = null;
-    control.tick();
+    tick();
     expect(control.stats()).toMatchObject({ average_latency_ms: null, system_cpu_percent: null });
   });
 
   test('is no process that was looked at but once', () => {
-    const { control, usages } = bench();
+    const { control, tick, usages } = bench();
     usages.set(11, { cpuPercent: null, memoryPercent: 90, residentBytes: 1 });
-    control.tick();
+    tick();
     expect(control.stats()).toMatchObject({ system_cpu_percent: 4, system_memory_percent: 20 });
   });
 
   test('is the whole way where latency has no authority', () => {
-    const { control, pipelines } = bench({ latencyAuthority: false });
-    control.tick();
+    const { control, tick, pipelines } = bench({ latencyAuthority: false });
+    tick();
     expect(control.stats().average_latency_ms).toBeNull();
     const latency = { ...quietReport().latency, count: 9, p50Ms: 34 };
     pipelines.output.report = quietReport({ latency });
     pipelines.input.report = quietReport({ latency: { ...latency, p50Ms: 21 } });
-    control.tick();
+    tick();
     expect(control.stats().average_latency_ms).toBe(34);
   });
 
   test('counts what overflowed in the jitter buffer', () => {
-    const { control, pipelines } = bench({ overflowWindowMs: 500, sizeSmoothing: 0.01 });
-    control.tick();
+    const { control, tick, pipelines } = bench({ overflowWindowMs: 500, sizeSmoothing: 0.01 });
+    tick();
     pipelines.output.report = quietReport({
       framesReceived: 25,
       drops: { ...noDrops(), jitter_overflow: 1 },
     });
-    control.tick();
+    tick();
     expect(control.stats()).toMatchObject({ output_buffer_size: 7, input_buffer_size: 6 });
   });
 });
 
 describe('a size', () => {
   test('is told to a pipeline once', () => {
-    const { control, pipelines } = bench();
-    control.tick();
+    const { control, tick, pipelines } = bench();
+    tick();
     expect(pipelines.output.frames).toEqual([6]);
     // With both pipelines idle enough it grows from the second tick on: 10.2, 13.14.
     for (const { report } of [pipelines.output, pipelines.input]) if (report) report.queueMs = 0;
-    control.tick();
-    control.tick();
+    tick();
+    tick();
     expect(pipelines.output.frames.length).toBe(3);
     pipelines.output.report = null;
     pipelines.input.report = null;
-    for (let i = 0; i < 5; i++) control.tick();
+    for (let i = 0; i < 5; i++) tick();
     expect(pipelines.output.frames.length).toBe(3);
     expect(pipelines.input.frames).toEqual(pipelines.output.frames);
     expect(pipelines.input.frames.at(-1)).toBe(control.stats().input_buffer_size);
   });
 
   test('is told to the next process, too, when that runs', () => {
-    const { control, pipelines } = bench({ minFrames: 6, maxFrames: 6 });
-    control.tick();
+    const { control, tick, pipelines } = bench({ minFrames: 6, maxFrames: 6 });
+    tick();
     Object.assign(pipelines.output, { state: 'backoff', pid: null, report: undefined });
-    control.tick();
+    tick();
     Object.assign(pipelines.output, { state: 'starting', pid: 13 });
-    control.tick();
+    tick();
     expect(pipelines.output.frames).toEqual([6]);
     pipelines.output.state = 'running';
-    control.tick();
-    control.tick();
+    control.tell('output');
+    expect(pipelines.output.frames).toEqual([6, 6]);
+    tick();
     expect(pipelines.output.frames).toEqual([6, 6]);
     expect(pipelines.input.frames).toEqual([6]);
   });
 
-  test('that was not taken is told again', async () => {
-    const { control, pipelines } = bench({ minFrames: 6, maxFrames: 6 });
-    pipelines.input.refuses = true;
-    control.tick();
+  test.each([
+    ['by a pipeline that runs', new Error('not now'), ['buffer size was not taken']],
+    ['as the pipeline ends', new ProtocolError('PIPELINE_UNAVAILABLE', 'it ends'), []],
+  ])('that was not taken is told again: %s', async (_when, refusal, said) => {
+    const { tick, pipelines } = bench({ minFrames: 6, maxFrames: 6 });
+    lines.length = 0;
+    pipelines.input.refusal = refusal;
+    tick();
     await new Promise(setImmediate);
-    pipelines.input.refuses = false;
-    control.tick();
+    pipelines.input.refusal = undefined;
+    tick();
     await new Promise(setImmediate);
-    control.tick();
+    tick();
     expect(pipelines.input.frames).toEqual([6, 6]);
     expect(pipelines.output.frames).toEqual([6]);
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(said);
   });
 
   test('is told to nobody where queues are not bound by it', () => {
-    const { control, pipelines } = bench({ boundQueues: false });
-    for (let i = 0; i < 5; i++) control.tick();
+    const { control, tick, pipelines } = bench({ boundQueues: false });
+    for (let i = 0; i < 5; i++) tick();
     expect(control.stats().output_buffer_size).toBeGreaterThan(6);
     expect([...pipelines.output.frames, ...pipelines.input.frames]).toEqual([]);
   });
 
-  test('is looked at in its time, until it is stopped', () => {
-    jest.useFakeTimers();
-    try {
-      const { control, pipelines } = bench({ tickMs: 200, growTicks: 1 });
-      control.start();
-      jest.advanceTimersByTime(199);
-      expect(pipelines.output.frames).toEqual([]);
-      jest.advanceTimersByTime(401);
-      expect(pipelines.output.frames).toHaveLength(3);
-      control.stop();
-      jest.advanceTimersByTime(1_000);
-      expect(pipelines.output.frames).toHaveLength(3);
-    } finally {
-      jest.useRealTimers();
-    }
+  test('goes all ticks that are due, by what is known then', () => {
+    const { control, pipelines } = bench({ tickMs: 200 });
+    const stepped = bench({ tickMs: 200 });
+    control.look(199);
+    // It is told the size that it begins with.
+    expect(pipelines.output.frames).toEqual([6]);
+    expect(control.stats().average_latency_ms).toBeNull();
+    control.look(1_399);
+    for (let i = 0; i < 6; i++) stepped.tick();
+    expect(control.stats().output_buffer_size).toBeGreaterThan(6);
+    expect({ ...control.stats(), last_adaptation: 0 }).toEqual({
+      ...stepped.control.stats(),
+      last_adaptation: 0,
+    });
+    expect(pipelines.output.frames).toEqual([6, control.stats().output_buffer_size]);
+    control.look(1_400);
+    stepped.tick();
+    expect(control.stats().average_latency_ms).toBe(stepped.control.stats().average_latency_ms);
+  });
+
+  test('settles, and takes no longer, where all of an hour is due', () => {
+    const { control } = bench({ tickMs: 50 });
+    control.look(3_600_000);
+    const { output_buffer_size: size } = control.stats();
+    control.look(3_600_050);
+    expect(control.stats().output_buffer_size).toBe(size);
   });
 });

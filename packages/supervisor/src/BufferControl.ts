@@ -7,6 +7,7 @@ import {
   type PipelineReport,
   type ProcessState,
   type ProcessUsage,
+  type ProtocolError,
 } from '@kvm-audio/protocol';
 import { AdaptiveBufferManager, type BufferSample } from './AdaptiveBufferManager.js';
 
@@ -25,43 +26,44 @@ export type BufferControlOptions = {
   log: Log;
 };
 
+/** Who was stopped for long does not make all of its ticks up. */
+const ticksMax = 100;
+
 type Told = { pid: number | null; frames: number };
 
 /**
- * The one owner of the `AdaptiveBufferManager`: tells it twice a second, while anything streams,
- * what the pipelines reported last, and tells each pipeline the size that it shall have, also the
- * next process of a pipeline that died.
+ * The one owner of the `AdaptiveBufferManager`: tells it each tick, while anything streams, what the
+ * pipelines reported last, and tells each pipeline the size that it shall have, also the next
+ * process of a pipeline that died.
  */
 export class BufferControl {
   readonly #options: BufferControlOptions;
   readonly #manager: AdaptiveBufferManager;
   readonly #told: Partial<Record<Direction, Told>> = {};
-  #timer: NodeJS.Timeout | undefined;
+  /** When the last tick was due. */
+  #tickedMs: number;
 
-  constructor(options: BufferControlOptions) {
+  constructor(options: BufferControlOptions, nowMs: number) {
     this.#options = options;
+    this.#tickedMs = nowMs;
     this.#manager = new AdaptiveBufferManager(options.settings);
-  }
-
-  start(): void {
-    this.#timer = setInterval(() => this.tick(), this.#options.settings.tickMs);
-  }
-
-  /** Idempotent. */
-  stop(): void {
-    clearInterval(this.#timer);
   }
 
   stats(): BufferStats {
     return this.#manager.stats();
   }
 
-  tick(): void {
+  /** All ticks that have become due: what they look at changes no more often than this is called. */
+  look(nowMs: number): void {
     const { settings, pipelines } = this.#options;
     const streaming = directions.filter((d) => pipelines[d].report?.state === 'running');
-    if (streaming.length > 0) this.#manager.tick(this.#sample(streaming), Date.now());
-    if (!settings.boundQueues) return;
-    for (const direction of directions) this.#tell(direction);
+    const sample = streaming.length > 0 ? this.#sample(streaming) : undefined;
+    const due = Math.floor((nowMs - this.#tickedMs) / settings.tickMs);
+    this.#tickedMs += due * settings.tickMs;
+    if (sample) {
+      for (let i = 0; i < Math.min(due, ticksMax); i++) this.#manager.tick(sample, Date.now());
+    }
+    for (const direction of directions) this.tell(direction);
   }
 
   #sample(streaming: readonly Direction[]): BufferSample {
@@ -94,8 +96,10 @@ export class BufferControl {
     return Math.max(...measured.map(({ latency }) => latency.p50Ms));
   }
 
-  #tell(direction: Direction): void {
-    const { pipelines, log } = this.#options;
+  /** For a pipeline that has come up, too: until it is told it has another bound. */
+  tell(direction: Direction): void {
+    const { settings, pipelines, log } = this.#options;
+    if (!settings.boundQueues) return;
     const { state, pid } = pipelines[direction];
     const frames = this.#manager.sizes[direction];
     const told = this.#told[direction];
@@ -103,9 +107,11 @@ export class BufferControl {
     const telling = { pid, frames };
     this.#told[direction] = telling;
     log.debug({ direction, frames }, 'buffer size');
-    pipelines[direction].ask('buffer.set', { frames }).catch((error: Error) => {
-      log.warn({ direction, frames, reason: error.message }, 'buffer size was not taken');
+    pipelines[direction].ask('buffer.set', { frames }).catch((error: Partial<ProtocolError>) => {
       if (this.#told[direction] === telling) delete this.#told[direction];
+      // That it has ended is told already.
+      if (error.code === 'PIPELINE_UNAVAILABLE') return;
+      log.warn({ direction, frames, reason: error.message }, 'buffer size was not taken');
     });
   }
 }

@@ -8,7 +8,6 @@ import {
   type LogRecord,
   type PipelineWelcome,
   pipelineNotices,
-  readReport,
   SocketStream,
 } from '@kvm-audio/daemon';
 import { socketPair } from '@kvm-audio/native-alsa/sys';
@@ -26,14 +25,15 @@ import {
   type QualityLevel,
   type ResultOf,
 } from '@kvm-audio/protocol';
+import { NewestReport } from './NewestReport.js';
 import { RestartPolicy } from './RestartPolicy.js';
 
 /** Times that bound a child's life. */
 const deadlines = {
   /** From spawn to `ready`: a small core that others keep busy starts Node in some seconds. */
   readyMs: 30_000,
-  /** Without a heartbeat for so long the child hangs: three were missed. */
-  heartbeatMs: 3_500,
+  /** Without a heartbeat for so long the child hangs: two were missed. */
+  heartbeatMs: 4_500,
   /** The device's thread has not come back from the kernel for so long: only its process' end helps. */
   callMs: 3_000,
   /** From the stop message to SIGTERM, and from the start of a stop to SIGKILL. */
@@ -99,8 +99,7 @@ export class PipelineProcess {
   #state: ProcessState = 'stopped';
   #child: ChildProcess | undefined;
   #channel: Connection | undefined;
-  #report: PipelineReport | undefined;
-  #reportAtMs = 0;
+  readonly #newest = new NewestReport();
   #restarts = 0;
   #lastExit: string | null = null;
   #hangReason: string | undefined;
@@ -128,7 +127,7 @@ export class PipelineProcess {
 
   /** The newest of the running process; nil before its first. */
   get report(): PipelineReport | null {
-    return this.#report ?? null;
+    return this.#newest.report;
   }
 
   status(level: QualityLevel): Omit<PipelineStatus, 'usage' | 'optimiser'> {
@@ -144,7 +143,7 @@ export class PipelineProcess {
           : Math.max(0, Math.round(this.#retryAtMs - performance.now())),
       level,
       stream: this.report,
-      reportAgeMs: this.#report ? Math.round(performance.now() - this.#reportAtMs) : null,
+      reportAgeMs: this.#newest.ageMs,
     };
   }
 
@@ -170,6 +169,16 @@ export class PipelineProcess {
       if ((error as ProtocolError).code === 'CONNECTION_CLOSED') throw this.unavailable();
       throw error;
     }
+  }
+
+  /** Has `report` be that of now. Where the pipeline does not answer soon, it stays what it was. */
+  async refresh(): Promise<void> {
+    const channel = this.#channel;
+    if (this.#state !== 'running' || !channel) return;
+    await this.#newest.refresh(async (deadlineMs) => {
+      const text = await channel.request('report.get', {}, deadlineMs);
+      if (this.#channel === channel) this.#noteReport(text);
+    });
   }
 
   /** Message, then SIGTERM, then SIGKILL. Resolves when the process has ended. Idempotent. */
@@ -217,7 +226,7 @@ export class PipelineProcess {
     const entry = createRequire(import.meta.url).resolve(`@kvm-audio/${direction}-pipeline/main`);
     this.#state = 'starting';
     this.#retryAtMs = undefined;
-    this.#report = undefined;
+    this.#newest.forget();
     this.#readyAtMs = undefined;
     this.#fatalMessage = undefined;
     this.#hangReason = undefined;
@@ -279,17 +288,19 @@ export class PipelineProcess {
       this.#readyAtMs = performance.now();
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
-      this.#report = readReport(params);
-      this.#reportAtMs = performance.now();
-      this.#watch(deadlines.heartbeatMs, 'no heartbeat');
-      const { callMs } = this.#report;
-      if (callMs >= deadlines.callMs)
-        this.#endHung(`a call on the card has not returned for ${callMs} ms`);
+      this.#noteReport(params);
     } else if (method === pipelineNotices.log) {
       this.#writeRecord(params as LogRecord);
     } else if (method === pipelineNotices.fatal) {
       this.#fatalMessage = (params as { message: string }).message;
     }
+  }
+
+  #noteReport(text: unknown): void {
+    const { callMs } = this.#newest.take(text);
+    this.#watch(deadlines.heartbeatMs, 'no heartbeat');
+    if (callMs >= deadlines.callMs)
+      this.#endHung(`a call on the card has not returned for ${callMs} ms`);
   }
 
   #writeRecord({ level, message, fields, dropped }: LogRecord): void {
@@ -329,7 +340,7 @@ export class PipelineProcess {
     this.#child = undefined;
     this.#channel?.destroy();
     this.#channel = undefined;
-    this.#report = undefined;
+    this.#newest.forget();
     this.#options.onServing(false);
     clearTimeout(this.#watchTimer);
     clearTimeout(this.#killTimer);

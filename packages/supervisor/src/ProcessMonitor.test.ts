@@ -1,11 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { machine } from '@kvm-audio/native-alsa/sys';
 import { TestProcess } from '../../../test/helpers/TestProcess.js';
 import { waitFor } from '../../../test/helpers/waitFor.js';
+import { ProcessFigures, type ProcessTaken, parseResidentPages } from './ProcessFigures.js';
 import { ProcessMonitor } from './ProcessMonitor.js';
-import { type ProcessStat, ProcessStatFile, parseProcessStat } from './ProcessStatFile.js';
 
 const running: TestProcess[] = [];
 
@@ -91,98 +88,71 @@ describe('the monitor', () => {
   });
 
   test('begins anew where an id went to another process', () => {
-    const { ticksPerSecond } = machine();
-    let stat: ProcessStat | undefined = { cpuTicks: 5 * ticksPerSecond, residentPages: 1 };
+    let taken: ProcessTaken | undefined = { cpuMs: 5_000, residentPages: 1 };
     const calls: string[] = [];
     const monitor = new ProcessMonitor(
       () => [5],
       (pid) => {
         calls.push(`open ${pid}`);
-        return { read: () => stat, close: () => calls.push(`close ${pid}`) };
+        return { read: () => taken, close: () => calls.push(`close ${pid}`) };
       },
     );
     monitor.sample(0);
-    stat = { cpuTicks: 5.5 * ticksPerSecond, residentPages: 1 };
+    taken = { cpuMs: 5_500, residentPages: 1 };
     monitor.sample(1_000);
     expect(monitor.usageOf(5)?.cpuPercent).toBe(50);
-    stat = undefined; // what a file of a process that has ended gives
+    taken = undefined; // what a file of a process that has ended gives
     monitor.sample(2_000);
     expect(monitor.usageOf(5)).toBeNull();
-    stat = { cpuTicks: 0, residentPages: 1 };
+    taken = { cpuMs: 0, residentPages: 1 };
     monitor.sample(3_000);
     expect(monitor.usageOf(5)?.cpuPercent).toBeNull();
     monitor.stop();
+    expect(monitor.usageOf(5)).toBeNull();
     expect(calls).toEqual(['open 5', 'close 5', 'open 5', 'close 5']);
-  });
-
-  test('looks by itself once it is started, until it is stopped', () => {
-    jest.useFakeTimers();
-    try {
-      let looks = 0;
-      const open = () => ({
-        read: (): undefined => {
-          looks += 1;
-        },
-        close: () => undefined,
-      });
-      const monitor = new ProcessMonitor(() => [process.pid], open);
-      monitor.start();
-      jest.advanceTimersByTime(3_000);
-      expect(looks).toBe(4);
-      monitor.stop();
-      jest.advanceTimersByTime(3_000);
-      expect(looks).toBe(4);
-    } finally {
-      jest.useRealTimers();
-    }
   });
 });
 
 describe('what the kernel tells of a process', () => {
-  test('is read also where its name looks like the fields behind it', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'ka-'));
-    try {
-      const path = join(folder, ') R 1 ( )');
-      symlinkSync('/bin/sleep', path);
-      const odd = start(path, ['1000']);
-      const [mine, its] = [new ProcessStatFile(process.pid), new ProcessStatFile(odd.pid)];
-      const stat = await waitFor('a program in memory', () => {
-        const now = its.read();
-        return (now?.residentPages ?? 0) > 0 && now;
-      });
-      expect(readFileSync(`/proc/${odd.pid}/comm`, 'utf8')).toBe(') R 1 ( )\n');
-      expect(stat?.residentPages).toBeLessThan(mine.read()?.residentPages ?? 0);
-      for (const file of [mine, its]) file.close();
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  test('is its CPU time as it counts it itself, finer than a tick, and its memory', async () => {
+    const burner = await startNode(
+      '',
+      `for (let i = 0; i < 1e6; i++) Math.sqrt(i);
+      const { user, system } = process.cpuUsage();
+      process.stdout.write('took ' + (user + system) + ' us ');`,
+    );
+    const figures = new ProcessFigures(burner.pid);
+    const beforeMs = figures.read()?.cpuMs ?? Number.NaN;
+    process.kill(burner.pid, 'SIGUSR2');
+    await says(burner, 'done');
+    const { cpuMs, residentPages } = figures.read() as ProcessTaken;
+    const itselfMs = Number(/took (\d+) us/.exec(burner.output)?.[1]) / 1_000;
+    expect(itselfMs).toBeGreaterThan(beforeMs);
+    expect(cpuMs).toBeGreaterThanOrEqual(itselfMs - 0.1);
+    expect(cpuMs % 10).not.toBe(0);
+    expect(residentPages * machine().pageBytes).toBeGreaterThan(10 * 2 ** 20);
+    figures.close();
   });
 
-  test('is taken from the fields of the manual', () => {
-    const fields = Array.from({ length: 50 }, (_, i) => String(100 + i));
-    const text = `7 (a) (b) S ${fields.join(' ')}\n`;
-    // The first of these is field 4.
-    expect(parseProcessStat(text)).toEqual({
-      cpuTicks: 110 + 111,
-      residentPages: 120,
-    });
+  test('is taken from the second number', () => {
+    expect(parseResidentPages('7 12 3 4 0 5 0\n')).toBe(12);
   });
 
   test.each([
     ['nothing', ''],
-    ['a line that was cut', '7 (a) S 1 2 3'],
-    ['no number', `7 (a) S ${'x '.repeat(50)}`],
+    ['a line that was cut', '7'],
+    ['no number', 'x x'],
   ])('is nothing where it is %s', (_what, text) => {
-    expect(parseProcessStat(text)).toBeUndefined();
+    expect(parseResidentPages(text)).toBeUndefined();
   });
 
   test('is nothing where the process has ended', async () => {
     const child = await startNode('');
-    const file = new ProcessStatFile(child.pid);
-    expect(file.read()?.residentPages).toBeGreaterThan(0);
+    const figures = new ProcessFigures(child.pid);
+    expect(figures.read()?.residentPages).toBeGreaterThan(0);
     await child.stop('SIGKILL');
-    expect(file.read()).toBeUndefined();
-    file.close();
-    expect(() => new ProcessStatFile(child.pid)).toThrow('ENOENT');
+    expect(figures.read()).toBeUndefined();
+    figures.close();
+    expect(() => new ProcessFigures(child.pid)).toThrow('ENOENT');
   });
 });

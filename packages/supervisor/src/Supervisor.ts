@@ -49,6 +49,12 @@ export type SupervisorOptions = {
   onUnusable(error: FatalError): void;
 };
 
+/**
+ * How often the supervisor looks at processes, latency and buffers, all at one time: each wake-up of
+ * a process that sleeps costs more than what most of them are for.
+ */
+const roundMsMax = 2_500;
+
 type Served = { socket: BoundSocket; process: PipelineProcess; unserved: UnservedClients };
 
 /**
@@ -68,6 +74,7 @@ export class Supervisor {
   readonly #monitor = new ProcessMonitor(() => this.#pids());
   readonly #latency: LatencyMonitor;
   readonly #startedAtMs = performance.now();
+  #roundTimer: NodeJS.Timeout | undefined;
 
   /** @throws FatalError where a daemon runs already or the folder cannot be used. */
   constructor(options: SupervisorOptions) {
@@ -81,20 +88,19 @@ export class Supervisor {
     this.#pipelines = { output: this.#serve('output'), input: this.#serve('input') };
     const dataSockets = directions.map((direction) => this.#pipelines[direction].socket);
     this.#socketWatch = new SocketWatch(runtimeFolder, [this.#controlSocket, ...dataSockets], log);
-    this.#latency = new LatencyMonitor({
-      config: config.latency,
-      subjects: { output: this.#latencySubject('output'), input: this.#latencySubject('input') },
-      log,
-    });
-    this.#buffers = new BufferControl({
-      settings: config.buffers,
-      pipelines: {
-        output: this.#pipelines.output.process,
-        input: this.#pipelines.input.process,
-      },
-      usageOf: (pid) => this.#monitor.usageOf(pid),
-      log,
-    });
+    const nowMs = this.#startedAtMs;
+    const subjects = {
+      output: this.#latencySubject('output'),
+      input: this.#latencySubject('input'),
+    };
+    this.#latency = new LatencyMonitor({ config: config.latency, subjects, log }, nowMs);
+    const pipelines = {
+      output: this.#pipelines.output.process,
+      input: this.#pipelines.input.process,
+    };
+    const usageOf = (pid: number | null) => this.#monitor.usageOf(pid);
+    const settings = config.buffers;
+    this.#buffers = new BufferControl({ settings, pipelines, usageOf, log }, nowMs);
     this.#control = new ClientListener({
       fd: duplicateFd(this.#controlSocket.fd),
       roles: ['control'],
@@ -116,16 +122,22 @@ export class Supervisor {
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
-    this.#monitor.start();
-    this.#latency.start();
-    this.#buffers.start();
+    const roundMs = Math.min(roundMsMax, this.#config.latency.checkMs);
+    this.#round();
+    this.#roundTimer = setInterval(() => this.#round(), roundMs);
+  }
+
+  #round(): void {
+    const nowMs = performance.now();
+    this.#monitor.sample(nowMs);
+    this.#latency.look(nowMs);
+    this.#buffers.look(nowMs);
   }
 
   async stop(): Promise<void> {
     this.#socketWatch.close();
-    this.#latency.stop();
+    clearInterval(this.#roundTimer);
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
-    this.#buffers.stop();
     this.#monitor.stop();
     this.#controlSocket.close();
     await this.#control.close();
@@ -145,9 +157,14 @@ export class Supervisor {
     const socket = new BoundSocket(socketPath(runtimeFolder, direction), open);
     const role = direction === 'output' ? 'source' : 'sink';
     const unserved = new UnservedClients(socket.fd, role, log, () => process.unavailable());
-    const process = this.#pipeline(direction, socket.fd, (serving) =>
-      serving ? unserved.end() : unserved.begin(),
-    );
+    const process = this.#pipeline(direction, socket.fd, (serving) => {
+      if (!serving) {
+        unserved.begin();
+        return;
+      }
+      unserved.end();
+      this.#buffers.tell(direction);
+    });
     unserved.begin();
     return { socket, process, unserved };
   }
@@ -179,7 +196,10 @@ export class Supervisor {
     };
   }
 
-  #status(): DaemonStatus {
+  /** With the figures of now, of each pipeline that answers. */
+  async #status(): Promise<DaemonStatus> {
+    // One after the other: two that wake at a time want both of two cores from the cards' threads.
+    for (const direction of directions) await this.#pipelines[direction].process.refresh();
     return {
       pid: process.pid,
       version,
@@ -215,8 +235,8 @@ export class Supervisor {
 
   readonly #methods: MethodsOf<ControlMethods> = {
     'status.get': () => this.#status(),
-    'latency.get': () => {
-      const { output, input } = this.#status();
+    'latency.get': async () => {
+      const { output, input } = await this.#status();
       const { targetMs, maxMs, jitterMs } = this.#config.latency;
       return {
         limits: { targetMs, maxMs, jitterMs },
@@ -227,7 +247,7 @@ export class Supervisor {
     'metrics.get': async () => {
       // Most daemons are never asked: what makes the text takes no memory until then.
       const { metricsText, contentType } = await import('./metrics/metricsText.js');
-      return { contentType, text: metricsText(this.#status()) };
+      return { contentType, text: metricsText(await this.#status()) };
     },
     'quality.list': async () => {
       const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));

@@ -109,11 +109,9 @@ function bench(changed: Record<string, unknown> = {}) {
   const input = new FakePipeline({ complexity: 10 });
   const subjects: Record<Direction, FakePipeline> = { output, input };
   const lines: string[] = [];
-  const monitor = new LatencyMonitor({
-    config: checkConfig({ latency: changed }, 'test').latency,
-    subjects,
-    log: createLog('test', 'info', (line) => lines.push(line)),
-  });
+  const config = checkConfig({ latency: changed }, 'test').latency;
+  const log = createLog('test', 'info', (line) => lines.push(line));
+  const monitor = new LatencyMonitor({ config, subjects, log }, 0);
   let nowMs = 0;
   const run = async (seconds: number): Promise<void> => {
     for (let i = 0; i < seconds; i++) {

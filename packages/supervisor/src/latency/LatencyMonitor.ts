@@ -9,8 +9,8 @@ import {
 import { type Decision, LatencyOptimiser, type Observation } from './LatencyOptimiser.js';
 import { type Interval, LatencyWatch } from './LatencyWatch.js';
 
-/** Reports come once a second. */
-const lookMs = 1_000;
+/** A timer of milliseconds may be early by a fraction of one. */
+const earlyMs = 1;
 
 /** A pipeline, as far as its latency goes. */
 export interface LatencySubject {
@@ -49,11 +49,11 @@ function underrunsOf({ underruns, xruns, drops }: PipelineReport): number {
 export class LatencyMonitor {
   readonly #options: LatencyMonitorOptions;
   readonly #watched: Record<Direction, Watched>;
-  #timer: NodeJS.Timeout | undefined;
-  #checkedAtMs = 0;
+  #checkedAtMs: number;
 
-  constructor(options: LatencyMonitorOptions) {
+  constructor(options: LatencyMonitorOptions, nowMs: number) {
     this.#options = options;
+    this.#checkedAtMs = nowMs;
     const watch = (direction: Direction): Watched => ({
       subject: options.subjects[direction],
       watch: new LatencyWatch(),
@@ -63,24 +63,14 @@ export class LatencyMonitor {
     this.#watched = { output: watch('output'), input: watch('input') };
   }
 
-  start(): void {
-    this.#checkedAtMs = performance.now();
-    this.#timer = setInterval(() => this.look(performance.now()), lookMs);
-  }
-
-  /** Idempotent. */
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
   reportOf(direction: Direction): OptimiserReport {
     return this.#watched[direction].optimiser.report();
   }
 
-  /** Once a second. */
+  /** As often as reports come, and as it is to check. */
   look(nowMs: number): void {
     for (const direction of directions) this.#look(this.#watched[direction]);
-    if (nowMs - this.#checkedAtMs < this.#options.config.checkMs) return;
+    if (nowMs - this.#checkedAtMs < this.#options.config.checkMs - earlyMs) return;
     this.#checkedAtMs = nowMs;
     this.#check(nowMs);
   }

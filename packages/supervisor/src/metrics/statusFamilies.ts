@@ -74,7 +74,7 @@ const pipelines: StatusFamily[] = [
   ),
   gauge(
     'report_age_seconds',
-    'Time since the pipeline told its figures, as it does each second.',
+    'Time since the pipeline told its figures, as it does when it is asked, and each two seconds.',
     each(({ reportAgeMs }) => [{ value: seconds(reportAgeMs) }]),
   ),
   gauge(
