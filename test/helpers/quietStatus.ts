@@ -19,6 +19,7 @@ export function quietPipeline(changed: Partial<PipelineStatus> = {}): PipelineSt
     pid: 101,
     state: 'running',
     restarts: 0,
+    downMs: 0,
     lastExit: null,
     retryAfterMs: null,
     level: 'medium',

@@ -37,7 +37,9 @@ describe('the supervisor', () => {
   it.each(directions)(
     'starts the %s pipeline again after kill -9, and says so',
     async (direction) => {
-      const { pid } = (await daemon.status())[direction];
+      const { pid, downMs } = (await daemon.status())[direction];
+      expect(downMs).toBe(0);
+      const killedAtMs = performance.now();
       process.kill(pid as number, 'SIGKILL');
       const status = await daemon.waitForStatus('restart', (now) => now[direction].restarts === 1);
       expect(status[direction].lastExit).toBe('killed by SIGKILL');
@@ -45,9 +47,13 @@ describe('the supervisor', () => {
         'running pipeline',
         (now) => now[direction].state === 'running',
       );
+      const seenAgainMs = Math.ceil(performance.now() - killedAtMs);
       expect(again[direction].pid).not.toBe(pid);
+      expect(again[direction].downMs).toBeGreaterThan(0);
+      expect(again[direction].downMs).toBeLessThanOrEqual(seenAgainMs);
       const other = direction === 'input' ? 'output' : 'input';
-      expect(again[other].restarts).toBe(0);
+      expect(again[other]).toMatchObject({ restarts: 0, downMs: 0 });
+      expect((await daemon.status())[direction].downMs).toBe(again[direction].downMs);
       await daemon.stop();
     },
   );
@@ -82,6 +88,8 @@ describe('the supervisor', () => {
     }
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
     expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 4500 ms');
+    // It is told to end and, as it cannot hear that, is killed two seconds later.
+    expect(status.output.downMs).toBeGreaterThan(1_900);
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');
     await daemon.stop();
   });
@@ -96,6 +104,11 @@ describe('the supervisor', () => {
     process.kill(starting, 'SIGSTOP');
     const stopped = await daemon.status();
     expect(stopped.output).toMatchObject({ state: 'starting', pid: starting });
+    // An outage that lasts counts up to now.
+    await daemon.waitForStatus(
+      'more downtime',
+      ({ output }) => output.downMs > stopped.output.downMs,
+    );
     const untilMs = stopped.uptimeMs + limits.helloDeadlineMs + 1_000;
     await daemon.waitForStatus('longer than a client may take', (now) => now.uptimeMs > untilMs);
     process.kill(starting, 'SIGCONT');

@@ -120,6 +120,7 @@ describe('the status', () => {
       state: 'backoff',
       pid: null,
       lastExit: 'killed by SIGKILL',
+      downMs: 363,
       retryAfterMs: 400,
       stream: null,
     } as const;
@@ -130,6 +131,7 @@ describe('the status', () => {
       'output: 5.26 s of sound were not heard: no card played them',
       'output: dropped at late_packet: 4',
       'input: last end: killed by SIGKILL',
+      'input: down for 0.363 s in all: its process had died or hung',
       'input: next try in 400 ms',
     ]);
   });

@@ -140,11 +140,14 @@ function round(value: number): number {
 
 function formatRemarks(pipeline: PipelineStatus): string[] {
   const remarks: string[] = [];
-  const { direction, stream, lastExit, retryAfterMs } = pipeline;
+  const { direction, stream, downMs, lastExit, retryAfterMs } = pipeline;
   const silence = formatSilence(pipeline);
   if (silence) remarks.push(`${direction}: ${silence}: these are its last figures`);
   if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
   if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
+  if (downMs > 0) {
+    remarks.push(`${direction}: down for ${downMs / 1000} s in all: its process had died or hung`);
+  }
   if (retryAfterMs !== null) remarks.push(`${direction}: next try in ${retryAfterMs} ms`);
   if (stream && stream.unheardMs > 0) {
     const unheard = `${stream.unheardMs / 1000} s of sound were not heard`;

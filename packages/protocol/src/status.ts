@@ -133,7 +133,7 @@ export type PipelineReport = {
   insertedMs: number;
   /**
    * Audio that came and that no card played, in milliseconds: none was there, or it stood still. What
-   * a source could not send while there was no process is not in it.
+   * a source could not send while there was no process is not in it; see `downMs`.
    */
   unheardMs: number;
   /**
@@ -188,6 +188,12 @@ export type PipelineStatus = {
   state: ProcessState;
   /** Restarts since the daemon started. */
   restarts: number;
+  /**
+   * For how long it did not run although it should, since the daemon started: from the death, or the
+   * hang's discovery, of a process that had been ready until the next one is. A process that starts
+   * for the first time is not in it, nor one that was told to stop; an outage that lasts is.
+   */
+  downMs: number;
   /** How the last process ended, for example `killed by SIGKILL`; nil if none did. */
   lastExit: string | null;
   /** Milliseconds until the next try, while in backoff or failed. */

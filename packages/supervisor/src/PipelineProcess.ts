@@ -25,6 +25,7 @@ import {
   type QualityLevel,
   type ResultOf,
 } from '@kvm-audio/protocol';
+import { Downtime } from './Downtime.js';
 import { NewestReport } from './NewestReport.js';
 import { RestartPolicy } from './RestartPolicy.js';
 
@@ -96,6 +97,7 @@ function describeExit(code: number | null, signal: NodeJS.Signals | null): strin
 export class PipelineProcess {
   readonly #options: PipelineProcessOptions;
   readonly #policy = new RestartPolicy();
+  readonly #downtime = new Downtime();
   #state: ProcessState = 'stopped';
   #child: ChildProcess | undefined;
   #channel: Connection | undefined;
@@ -136,6 +138,7 @@ export class PipelineProcess {
       pid: this.pid,
       state: this.#state,
       restarts: this.#restarts,
+      downMs: Math.round(this.#downtime.totalMs(performance.now())),
       lastExit: this.#lastExit,
       retryAfterMs:
         this.#retryAtMs === undefined
@@ -185,6 +188,7 @@ export class PipelineProcess {
   stop(): Promise<void> {
     clearTimeout(this.#retryTimer);
     this.#retryAtMs = undefined;
+    this.#downtime.end(performance.now());
     if (!this.#child) {
       this.#state = 'stopped';
       return Promise.resolve();
@@ -286,6 +290,7 @@ export class PipelineProcess {
       if (this.#state === 'starting') this.#state = 'running';
       this.#options.onServing(true);
       this.#readyAtMs = performance.now();
+      this.#downtime.end(this.#readyAtMs);
       this.#watch(deadlines.heartbeatMs, 'no heartbeat');
     } else if (method === pipelineNotices.heartbeat) {
       this.#noteReport(params);
@@ -323,8 +328,14 @@ export class PipelineProcess {
     const { direction, log } = this.#options;
     if (!this.#child || this.#state === 'stopping' || this.#hangReason !== undefined) return;
     this.#hangReason = reason;
+    this.#noteOutage();
     log.warn({ pid: this.#child.pid }, `${direction} pipeline hangs: ${reason}`);
     this.#endChild(0, deadlines.killMs - deadlines.termMs);
+  }
+
+  /** Of a process that was never ready there is none, but that of the one before. */
+  #noteOutage(): void {
+    if (this.#readyAtMs !== undefined) this.#downtime.begin(performance.now());
   }
 
   #endChild(termAfterMs: number, killAfterMs: number): void {
@@ -349,6 +360,7 @@ export class PipelineProcess {
       for (const resolve of this.#onStopped.splice(0)) resolve();
       return;
     }
+    this.#noteOutage();
     const reason = this.#hangReason ?? this.#fatalMessage;
     const wasEnded = this.#hangReason !== undefined && code === exitCodes.ok;
     const end = wasEnded ? 'ended by the supervisor' : how;

@@ -56,6 +56,7 @@ const report: PipelineReport = quietReport({
 const pipeline = (changed: Partial<PipelineStatus> = {}): PipelineStatus =>
   quietPipeline({
     restarts: 2,
+    downMs: 741,
     stream: report,
     optimiser: {
       steps: { backlog: 1, cpu: 0, margin: 2, buffer: 0 },
@@ -124,6 +125,7 @@ describe('the metrics', () => {
     'kvm_audio_pipeline_state{direction="output",state="running"} 1',
     'kvm_audio_pipeline_state{direction="output",state="failed"} 0',
     'kvm_audio_restarts_total{direction="input"} 2',
+    'kvm_audio_down_seconds_total{direction="input"} 0.741',
     'kvm_audio_stream_state{direction="input",state="no-signal"} 0',
     'kvm_audio_connection_drops_total{direction="input"} 3',
     'kvm_audio_frames_received_total{direction="output"} 12000',

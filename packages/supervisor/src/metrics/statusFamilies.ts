@@ -72,6 +72,11 @@ const pipelines: StatusFamily[] = [
     'Restarts of the pipeline since the daemon started.',
     each(({ restarts }) => [{ value: restarts }]),
   ),
+  counter(
+    'down_seconds',
+    'Time in which the pipeline did not run although it should: its process had died, or hung.',
+    each(({ downMs }) => [{ value: seconds(downMs) }]),
+  ),
   gauge(
     'report_age_seconds',
     'Time since the pipeline told its figures, as it does when it is asked, and each two seconds.',
