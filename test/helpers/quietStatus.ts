@@ -21,6 +21,7 @@ export function quietPipeline(changed: Partial<PipelineStatus> = {}): PipelineSt
     restarts: 0,
     downMs: 0,
     lastExit: null,
+    lastExitAtMs: null,
     retryAfterMs: null,
     level: 'medium',
     stream: quietReport(),

@@ -40,9 +40,11 @@ describe('the supervisor', () => {
       const { pid, downMs } = (await daemon.status())[direction];
       expect(downMs).toBe(0);
       const killedAtMs = performance.now();
+      const killedAtWallMs = Date.now();
       process.kill(pid as number, 'SIGKILL');
       const status = await daemon.waitForStatus('restart', (now) => now[direction].restarts === 1);
       expect(status[direction].lastExit).toBe('killed by SIGKILL');
+      expect(Math.abs((status[direction].lastExitAtMs ?? 0) - killedAtWallMs)).toBeLessThan(60_000);
       const again = await daemon.waitForStatus(
         'running pipeline',
         (now) => now[direction].state === 'running',

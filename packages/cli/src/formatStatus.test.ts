@@ -120,17 +120,19 @@ describe('the status', () => {
       state: 'backoff',
       pid: null,
       lastExit: 'killed by SIGKILL',
+      lastExitAtMs: 1_796_028_585_000,
       downMs: 363,
       retryAfterMs: 400,
       stream: null,
     } as const;
-    const text = formatStatus(status({ stream: degraded }, dead));
+    const nowMs = 1_796_028_585_000 + 3_661_999;
+    const text = formatStatus(status({ stream: degraded }, dead), nowMs);
     expect(text.split('\n').slice(23)).toEqual([
       '',
       'output: no such device',
       'output: 5.26 s of sound were not heard: no card played them',
       'output: dropped at late_packet: 4',
-      'input: last end: killed by SIGKILL',
+      'input: last end 01:01:01 ago: killed by SIGKILL',
       'input: down for 0.363 s in all: its process had died or hung',
       'input: next try in 400 ms',
     ]);
@@ -143,9 +145,12 @@ describe('the status', () => {
 
   test('cannot change what a terminal shows around it', () => {
     const odd = { ...report, device: 'hw:\x1b[2J', reason: 'two\nlines' };
-    const text = formatStatus(status({ stream: odd, lastExit: '\x9b' }, {}));
+    const text = formatStatus(
+      status({ stream: odd, lastExit: '\x9b', lastExitAtMs: 5_000 }, {}),
+      4_000,
+    );
     expect(text).toContain('hw:\\u001b[2J');
-    expect(text).toContain('output: two\\u000alines\noutput: last end: \\u009b');
+    expect(text).toContain('output: two\\u000alines\noutput: last end 00:00:00 ago: \\u009b');
   });
 
   test('shows what clients say of themselves', () => {

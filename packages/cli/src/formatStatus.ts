@@ -138,13 +138,24 @@ function round(value: number): number {
   return Math.round(10 * value) / 10;
 }
 
-function formatRemarks(pipeline: PipelineStatus): string[] {
+/** When it was, and how. Nothing where no process has ended. */
+function formatLastExit(
+  { lastExit, lastExitAtMs }: PipelineStatus,
+  nowMs: number,
+): string | undefined {
+  if (lastExit === null || lastExitAtMs === null) return undefined;
+  const agoMs = Math.max(0, nowMs - lastExitAtMs);
+  return `last end ${formatDuration(agoMs)} ago: ${lastExit}`;
+}
+
+function formatRemarks(pipeline: PipelineStatus, nowMs: number): string[] {
   const remarks: string[] = [];
-  const { direction, stream, downMs, lastExit, retryAfterMs } = pipeline;
+  const { direction, stream, downMs, retryAfterMs } = pipeline;
   const silence = formatSilence(pipeline);
   if (silence) remarks.push(`${direction}: ${silence}: these are its last figures`);
   if (stream?.reason) remarks.push(`${direction}: ${stream.reason}`);
-  if (lastExit) remarks.push(`${direction}: last end: ${lastExit}`);
+  const lastExit = formatLastExit(pipeline, nowMs);
+  if (lastExit) remarks.push(`${direction}: ${lastExit}`);
   if (downMs > 0) {
     remarks.push(`${direction}: down for ${downMs / 1000} s in all: its process had died or hung`);
   }
@@ -165,8 +176,12 @@ function formatRemarks(pipeline: PipelineStatus): string[] {
   return remarks.map(escapeControls);
 }
 
-/** The status as a person reads it. */
-export function formatStatus(status: DaemonStatus): string {
+/**
+ * The status as a person reads it.
+ *
+ * @param nowMs in milliseconds since 1970.
+ */
+export function formatStatus(status: DaemonStatus, nowMs = Date.now()): string {
   const pipelines = [status.output, status.input];
   const { version, pid, uptimeMs, usage } = status;
   const self = `CPU ${formatCpu(usage)} %, memory ${formatMemory(usage)} MiB`;
@@ -175,7 +190,7 @@ export function formatStatus(status: DaemonStatus): string {
     lines.map(([name, format]) => [name, ...pipelines.map(format)]),
     [],
   );
-  const remarks = pipelines.flatMap(formatRemarks);
+  const remarks = pipelines.flatMap((pipeline) => formatRemarks(pipeline, nowMs));
   return [title, '', table, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
 }
 

@@ -196,6 +196,8 @@ export type PipelineStatus = {
   downMs: number;
   /** How the last process ended, for example `killed by SIGKILL`; nil if none did. */
   lastExit: string | null;
+  /** When that was, in milliseconds since 1970, by today's clock; nil if none ended. */
+  lastExitAtMs: number | null;
   /** Milliseconds until the next try, while in backoff or failed. */
   retryAfterMs: number | null;
   level: QualityLevel;

@@ -104,6 +104,7 @@ export class PipelineProcess {
   readonly #newest = new NewestReport();
   #restarts = 0;
   #lastExit: string | null = null;
+  #lastExitAtMs = 0;
   #hangReason: string | undefined;
   #readyAtMs: number | undefined;
   #retryAtMs: number | undefined;
@@ -140,6 +141,11 @@ export class PipelineProcess {
       restarts: this.#restarts,
       downMs: Math.round(this.#downtime.totalMs(performance.now())),
       lastExit: this.#lastExit,
+      // By today's wall clock, as lastFrameAtMs.
+      lastExitAtMs:
+        this.#lastExit === null
+          ? null
+          : Math.round(Date.now() - (performance.now() - this.#lastExitAtMs)),
       retryAfterMs:
         this.#retryAtMs === undefined
           ? null
@@ -365,6 +371,7 @@ export class PipelineProcess {
     const wasEnded = this.#hangReason !== undefined && code === exitCodes.ok;
     const end = wasEnded ? 'ended by the supervisor' : how;
     this.#lastExit = reason === undefined ? end : `${end}: ${reason}`;
+    this.#lastExitAtMs = performance.now();
     if (code !== null && unusableCodes.includes(code)) {
       this.#state = 'failed';
       this.#options.onUnusable(new FatalError(code, this.#fatalMessage ?? how));

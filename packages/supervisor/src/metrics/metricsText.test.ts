@@ -57,6 +57,7 @@ const pipeline = (changed: Partial<PipelineStatus> = {}): PipelineStatus =>
   quietPipeline({
     restarts: 2,
     downMs: 741,
+    lastExitAtMs: 1_796_028_580_125,
     stream: report,
     optimiser: {
       steps: { backlog: 1, cpu: 0, margin: 2, buffer: 0 },
@@ -126,6 +127,7 @@ describe('the metrics', () => {
     'kvm_audio_pipeline_state{direction="output",state="failed"} 0',
     'kvm_audio_restarts_total{direction="input"} 2',
     'kvm_audio_down_seconds_total{direction="input"} 0.741',
+    'kvm_audio_last_exit_timestamp_seconds{direction="input"} 1796028580.125',
     'kvm_audio_stream_state{direction="input",state="no-signal"} 0',
     'kvm_audio_connection_drops_total{direction="input"} 3',
     'kvm_audio_frames_received_total{direction="output"} 12000',

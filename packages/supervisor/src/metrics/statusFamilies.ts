@@ -78,6 +78,11 @@ const pipelines: StatusFamily[] = [
     each(({ downMs }) => [{ value: seconds(downMs) }]),
   ),
   gauge(
+    'last_exit_timestamp_seconds',
+    'When the last process of the pipeline ended that was not told to, in Unix time.',
+    each(({ lastExitAtMs }) => [{ value: seconds(lastExitAtMs) }]),
+  ),
+  gauge(
     'report_age_seconds',
     'Time since the pipeline told its figures, as it does when it is asked, and each two seconds.',
     each(({ reportAgeMs }) => [{ value: seconds(reportAgeMs) }]),
