@@ -86,7 +86,7 @@ describe('a running daemon', () => {
     expect(lines[0]).toMatch(/^kvm-audiod \d+\.\d+\.\d+, pid \d+, up 00:00:\d\d, CPU /);
     expect(lines[2]).toMatch(/^PIPELINE\s+output\s+input$/);
     expect(lines[4]).toMatch(/^PID\s+\d+\s+\d+$/);
-    expect(lines[5]).toMatch(/^CPU %\s+(-|\d+\.\d)\s+(-|\d+\.\d)$/);
+    expect(lines[5]).toMatch(/^CPU % of one core\s+(-|\d+\.\d)\s+(-|\d+\.\d)$/);
     expect(lines[6]).toMatch(/^MEMORY MiB\s+\d+\.\d\s+\d+\.\d$/);
     expect(lines[9]).toMatch(/^BITRATE\s+96 kbps\s+64 kbps$/);
     expect(lines[11]).toMatch(/^MARGIN ms now\/goal\s+-\/20\s+-$/);

@@ -62,7 +62,7 @@ describe('the status', () => {
       ['PIPELINE', 'output', 'input'],
       ['STATE', 'running', 'idle'],
       ['PID', '101', '2'],
-      ['CPU %', '4.3', '4.3'],
+      ['CPU % of one core', '4.3', '4.3'],
       ['MEMORY MiB', '48.0', '48.0'],
       ['RESTARTS', '0', '0'],
       ['LEVEL', 'medium', 'medium'],
@@ -74,9 +74,9 @@ describe('the status', () => {
       ['INSERTED ms', '12', '-'],
       ['DRIFT ppm', '+123 (resampler)', '-'],
       ['UNDERRUNS', '3', '-'],
-      ['XRUNS', '2', '2'],
-      ['BUFFER frames/ms', '6/120', '6/120'],
-      ['DROPS', '0', '0'],
+      ['CARD XRUNS', '2', '2'],
+      ['QUEUE LIMIT', '6 frames (120 ms)', '6 frames (120 ms) per client'],
+      ['DROPPED frames', '0', '0'],
       ['CLIENTS', '1', '1'],
       ['DEVICE', 'hw:UAC2Gadget', 'hw:UAC2Gadget'],
       ['CARD', '44100 Hz, 2 ch, S24_3LE', '44100 Hz, 2 ch, S24_3LE'],
@@ -131,7 +131,7 @@ describe('the status', () => {
       '',
       'output: no such device',
       'output: 5.26 s of sound were not heard: no card played them',
-      'output: dropped at late_packet: 4',
+      'output: dropped frames, late_packet: 4',
       'input: last end 01:01:01 ago: killed by SIGKILL',
       'input: down for 0.363 s in all: its process had died or hung',
       'input: next try in 400 ms',
@@ -173,24 +173,33 @@ describe('the status', () => {
     expect(heard).not.toContain('heartbeat');
   });
 
-  test('has a dash where queues are bounded in time, and says where the target won', () => {
+  test('says how much may queue, in time alone where that is the bound, and where the target won', () => {
     const fixed = { ...report, capacity: { frames: null, ms: 200, targetWins: 0 } };
     const won = (targetWins: number) => ({
       stream: { ...report, capacity: { frames: 3, ms: 62.5, targetWins } },
     });
     const lines = formatStatus(status(won(1), { stream: fixed })).split('\n');
     expect(lines.map((line) => line.split(/ {2,}/))).toContainEqual([
-      'BUFFER frames/ms',
-      '3/62.5',
-      '-/200',
+      'QUEUE LIMIT',
+      '3 frames (62.5 ms)',
+      '200 ms per client',
     ]);
-    expect(lines).toContain('output: buffer size under the playout target once');
-    expect(formatStatus(status(won(2), {}))).toContain('under the playout target 2 times');
+    const kept = 'output: queue limit under the playout target, which was kept instead';
+    expect(lines).toContain(`${kept}, once`);
+    expect(formatStatus(status(won(2), {}))).toContain(`${kept}, 2 times`);
   });
 
   test('adds up the drops of all places', () => {
     const lossy = { ...report, drops: { ...drops, late_packet: 4, pool_empty: 5 } };
     expect(formatStatusLine(status({ stream: lossy }, {}))).toContain('drops 9');
+  });
+
+  test('is no wider than a terminal, with all that it can say in a column', () => {
+    const card = { name: 'card', rate: 176_400, channels: 2, format: 'FLOAT_LE' };
+    const capacity = { frames: 20, ms: 162.5, targetWins: 0 };
+    const wide = { stream: { ...report, card, capacity, driftPpm: -299 } };
+    const table = formatStatus(status(wide, wide)).split('\n');
+    expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
   test('counts hours beyond a day', () => {

@@ -104,9 +104,13 @@ function formatMargin({ marginMs, targetMs }: PipelineReport): string {
   return `${marginMs === null ? '-' : round(marginMs)}/${targetMs === null ? '-' : round(targetMs)}`;
 }
 
-/** How much may queue. A dash where the bound is a time alone. */
-function formatCapacity({ capacity: { frames, ms } }: PipelineReport): string {
-  return `${frames ?? '-'}/${round(ms)}`;
+/** How much may wait to be played, or for each client. */
+function formatCapacity(pipeline: PipelineStatus): string {
+  const whose = pipeline.direction === 'input' ? ' per client' : '';
+  return formatStream(pipeline, ({ capacity: { frames, ms } }) => {
+    const time = `${round(ms)} ms`;
+    return (frames === null ? time : `${frames} frames (${time})`) + whose;
+  });
 }
 
 /** The lines of the table: a name, and what it says of a pipeline. */
@@ -114,7 +118,7 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['PIPELINE', ({ direction }) => direction],
   ['STATE', formatState],
   ['PID', ({ pid }) => String(pid ?? '-')],
-  ['CPU %', ({ usage }) => formatCpu(usage)],
+  ['CPU % of one core', ({ usage }) => formatCpu(usage)],
   ['MEMORY MiB', ({ usage }) => formatMemory(usage)],
   ['RESTARTS', ({ restarts }) => String(restarts)],
   ['LEVEL', ({ level }) => level],
@@ -126,9 +130,9 @@ const lines: readonly (readonly [string, (pipeline: PipelineStatus) => string])[
   ['INSERTED ms', (pipeline) => formatPlayed(pipeline, ({ insertedMs }) => insertedMs)],
   ['DRIFT ppm', (pipeline) => formatPlayed(pipeline, formatDrift)],
   ['UNDERRUNS', (pipeline) => formatPlayed(pipeline, ({ underruns }) => underruns)],
-  ['XRUNS', (pipeline) => formatStream(pipeline, ({ xruns }) => xruns)],
-  ['BUFFER frames/ms', (pipeline) => formatStream(pipeline, formatCapacity)],
-  ['DROPS', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],
+  ['CARD XRUNS', (pipeline) => formatStream(pipeline, ({ xruns }) => xruns)],
+  ['QUEUE LIMIT', formatCapacity],
+  ['DROPPED frames', (pipeline) => formatStream(pipeline, () => totalDrops(pipeline))],
   ['CLIENTS', (pipeline) => formatStream(pipeline, ({ clients }) => clients)],
   ['DEVICE', (pipeline) => formatStream(pipeline, ({ device }) => escapeControls(device))],
   ['CARD', (pipeline) => formatStream(pipeline, formatCard)],
@@ -166,9 +170,13 @@ function formatRemarks(pipeline: PipelineStatus, nowMs: number): string[] {
   }
   const { targetWins = 0 } = stream?.capacity ?? {};
   const times = targetWins === 1 ? 'once' : `${targetWins} times`;
-  if (targetWins > 0) remarks.push(`${direction}: buffer size under the playout target ${times}`);
+  if (targetWins > 0) {
+    const limit = 'queue limit under the playout target, which was kept instead';
+    remarks.push(`${direction}: ${limit}, ${times}`);
+  }
   const drops = Object.entries(stream?.drops ?? {}).filter(([, count]) => count > 0);
-  for (const [place, count] of drops) remarks.push(`${direction}: dropped at ${place}: ${count}`);
+  for (const [place, count] of drops)
+    remarks.push(`${direction}: dropped frames, ${place}: ${count}`);
   for (const { client, lossPercent, jitterMs, bufferMs } of stream?.clientFigures ?? []) {
     const figures = `loss ${round(lossPercent)} %, jitter ${round(jitterMs)} ms`;
     remarks.push(`${direction}: ${client} says: ${figures}, buffer ${round(bufferMs)} ms`);
