@@ -39,7 +39,7 @@ function failure(code: string, message: string): DeviceFailure {
   return Object.assign(new Error(message), {
     code,
     errnoName: 'ENODEV',
-    deviceGone: true,
+    deviceGone: code === 'ALSA_DEVICE_GONE',
     retryable: true,
   });
 }
@@ -343,6 +343,19 @@ describe('a device keeper', () => {
     expect(keeper.lostReason).toBeNull();
     await fail(gone);
     expect(lines.filter((line) => line.includes('no such device'))).toHaveLength(2);
+  });
+
+  test('logs one line for a card that goes, and is not there at the next try', async () => {
+    const { keeper, devices, lines } = bench();
+    keeper.start();
+    await settle();
+    devices[0]?.events.opened({ rate: 48_000 });
+    devices[0]?.events.failed(failure('ALSA_DEVICE_GONE', 'it has gone'));
+    devices[0]?.join();
+    await jest.advanceTimersByTimeAsync(100);
+    devices[1]?.events.failed(failure('ALSA_DEVICE_GONE', 'it is not there'));
+    expect(lines).toEqual([expect.stringContaining('it has gone')]);
+    expect(keeper.lostReason).toBe('it is not there');
   });
 
   test('gives up on a name that ALSA does not know, with key and value', async () => {

@@ -71,6 +71,8 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   /** Since when it is tried briskly. */
   #briskSinceMs: number | undefined;
   #lostReason: string | null = null;
+  /** What the log has of it, since it was last open. */
+  #loggedTrouble: string | undefined;
   #hasWarned = false;
 
   constructor(
@@ -150,6 +152,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
         this.#briskSinceMs = undefined;
         this.#negotiated = negotiated;
         this.#lostReason = null;
+        this.#loggedTrouble = undefined;
         this.#stopTrying();
         this.#warnOf(negotiated);
         this.#owner.onOpened(device, negotiated);
@@ -176,8 +179,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
       fatal(new FatalError(exitCodes.unknownDevice, text));
       return;
     }
-    // A device that is tried again and again is one line in the log for each reason.
-    if (this.#lostReason !== error.message) log.warn({ code: error.code }, error.message);
+    // A device that is tried again and again is one line in the log for each reason; that it has
+    // gone, and that it is not there then, are one.
+    const trouble = error.deviceGone ? error.code : error.message;
+    if (this.#loggedTrouble !== trouble) log.warn({ code: error.code }, error.message);
+    this.#loggedTrouble = trouble;
     this.#lostReason = error.message;
     if (!this.#wanted) return;
     this.#watch ??= new FolderWatch(this.#options.watchFolders, () => this.#onChange());
