@@ -1,3 +1,7 @@
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { socketPath } from '@kvm-audio/client';
 import { encodeMessage, heapMemory, protocolVersion } from '@kvm-audio/protocol';
 import { inRepository } from '../helpers/repository.js';
@@ -99,6 +103,34 @@ describe('the metrics of a daemon', () => {
     expect(counters(shown)).toEqual(counters(text));
     expect(counters(shown).length).toBeGreaterThan(150);
     expect(valuesIn(shown)[frames('input')]).toBeGreaterThan(0);
+  });
+
+  it('are served by the program of the page about them, in a project of its own', async () => {
+    const page = readFileSync(inRepository('docs/metrics.md'), 'utf8');
+    const [, program = ''] = /^```js\n(.*?)^```$/ms.exec(page) ?? [];
+    const socket = join(daemon.folder, 'http.sock');
+    // As it stands there, but for the place.
+    const placed = program.replace("9100, '127.0.0.1'", JSON.stringify(socket));
+    expect(placed).not.toBe(program);
+    const scope = join(daemon.folder, 'node_modules', '@kvm-audio');
+    mkdirSync(scope, { recursive: true });
+    symlinkSync(inRepository('packages/client'), join(scope, 'client'));
+    const file = join(daemon.folder, 'metrics.mjs');
+    writeFileSync(file, placed);
+    const server = new TestProcess('the program', process.execPath, [file], daemon.env);
+    try {
+      await waitFor('the server', () => {
+        server.assertRunning();
+        return existsSync(socket);
+      });
+      const answer = await new Promise<IncomingMessage>((resolve, reject) =>
+        get({ socketPath: socket, path: '/metrics' }, resolve).once('error', reject),
+      );
+      expect(answer.headers['content-type']).toMatch(/^application\/openmetrics-text; /);
+      expect(await text(answer)).toMatch(/^# TYPE kvm_audio_info gauge\n.*\n# EOF\n$/s);
+    } finally {
+      await server.stop('SIGKILL');
+    }
   });
 
   it('count a restart, and the client that it cost; what the process counted begins anew', async () => {
