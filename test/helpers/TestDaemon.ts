@@ -152,11 +152,17 @@ export class TestDaemon {
     return directions.flatMap((direction) => fresh[direction].stream ?? []);
   }
 
-  /** `kvm-audioctl bridge`; resolves when audio goes all the way round. */
-  async bridge(): Promise<TestProcess> {
-    const before = (await this.status()).output.stream?.framesReceived ?? 0;
+  /** `kvm-audioctl bridge`, whatever becomes of it. */
+  startBridge(): TestProcess {
     const bridge = this.#node('kvm-audioctl bridge', controlPath, ['bridge']);
     this.#clients.push(bridge);
+    return bridge;
+  }
+
+  /** The same; resolves when audio goes all the way round. */
+  async bridge(): Promise<TestProcess> {
+    const before = (await this.status()).output.stream?.framesReceived ?? 0;
+    const bridge = this.startBridge();
     await this.waitForStatus('bridged audio', ({ input, output }) => {
       bridge.assertRunning();
       const arrived = (output.stream?.framesReceived ?? 0) > before;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DaemonStatus, ProtocolError } from '@kvm-audio/client';
+import { outgoing } from '../helpers/outgoing.js';
 import { ProtocolServer } from '../helpers/ProtocolServer.js';
 import { inRepository } from '../helpers/repository.js';
 import { TestDaemon } from '../helpers/TestDaemon.js';
@@ -71,6 +72,27 @@ describe('kvm-audioctl', () => {
     expect(await bridge.stop('SIGINT')).toEqual({ code: 0, signal: null });
   });
 
+  it('bridge carries sound also where it may not ask what the streams do', async () => {
+    const control = new ProtocolServer(join(folder, 'control.sock'), ['control']);
+    control.refusal = new ProtocolError('FORBIDDEN', 'user 7 may not look here');
+    try {
+      for (const server of [control, input, output]) await server.listen();
+      const bridge = start('bridge');
+      await says(bridge, /^output connected$/m);
+      await waitFor('question', () => control.hellos.length === 1);
+      const packet = outgoing(1, Uint8Array.of(0xf8, 7), 960, 20_000);
+      await waitFor('place for a packet', () => input.clients[0]?.trySend(packet));
+      await waitFor('packet', () => output.packets.some(({ payload }) => payload[1] === 7));
+      expect(await bridge.stop('SIGINT')).toEqual({ code: 0, signal: null });
+      expect(bridge.output.trim().split('\n').sort()).toEqual([
+        'input connected',
+        'output connected',
+      ]);
+    } finally {
+      control.die();
+    }
+  });
+
   it('bridge ends with one line and code 77 where it may not connect', async () => {
     const forbidden = new ProtocolError('FORBIDDEN', 'user 7 may not connect here');
     input.refusal = forbidden;
@@ -127,6 +149,33 @@ describe('kvm-audioctl', () => {
     const repeated = lines.filter((line, i) => lines.indexOf(line) !== i);
     expect(repeated.filter((line) => !/^(input|output) connected$/.test(line))).toEqual([]);
     expect(await bridge.stop('SIGINT')).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('kvm-audioctl bridge', () => {
+  let daemon: TestDaemon;
+
+  beforeEach(async () => {
+    daemon = await TestDaemon.start({ unplugged: ['input'] });
+  });
+
+  afterEach(() => daemon.stop());
+
+  it('says once that a card is not there, or its host does not listen, and that it is again', async () => {
+    const bridge = daemon.startBridge();
+    const says = (line: RegExp) =>
+      waitFor(`line ${line}`, () => {
+        bridge.assertRunning();
+        return line.test(bridge.output);
+      });
+    await says(/^input hears nothing \(no-device\): .*the card is not there.*$/m);
+    await daemon.inputCard.control('replug');
+    await says(/^input hears again$/m);
+    await daemon.outputCard.control('host-idle', 'on');
+    await says(/^output is not heard \(host-idle\): .*its host does not listen, or sleeps$/m);
+    await daemon.outputCard.control('host-idle', 'off');
+    await says(/^output is heard again$/m);
+    expect(bridge.output.trim().split('\n')).toHaveLength(6);
   });
 });
 

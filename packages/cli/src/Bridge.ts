@@ -7,6 +7,8 @@ const client = `${clientName} bridge`;
 export type BridgeNotes = {
   connected(side: 'input' | 'output'): void;
   disconnected(side: 'input' | 'output', error: ProtocolError | undefined): void;
+  /** How much sound waits between the output's socket and its card, each second while it plays. */
+  playoutDelay?(ms: number): void;
   /** Another source, by this name, took over: this bridge has ended. */
   replaced(by: string): void;
 };
@@ -31,6 +33,7 @@ export class Bridge {
       notes.disconnected('output', error);
       this.#listen();
     });
+    this.#talker.on('feedback', ({ playoutDelayMs }) => notes.playoutDelay?.(playoutDelayMs));
     this.#talker.on('replaced', (by) => notes.replaced(by));
   }
 

@@ -47,6 +47,40 @@ describe('what a bridge says', () => {
     expect(lines).toHaveLength(4);
   });
 
+  test('is a stream that is not heard, and one that is again, in one line each', () => {
+    const no = 'the card is not there';
+    log.connected('output');
+    log.connected('input');
+    for (const state of ['running', 'no-device', 'no-device', 'idle', 'running'] as const)
+      log.streamIs('output', state, state === 'no-device' ? no : null);
+    for (const state of ['no-device', 'no-signal', 'no-signal', 'running'] as const)
+      log.streamIs('input', state, state === 'running' ? null : `${no}\n`);
+    log.streamIs('output', 'host-idle', null);
+    expect(lines.slice(2)).toEqual([
+      'output is not heard (no-device): the card is not there',
+      'output is heard again',
+      'input hears nothing (no-device): the card is not there\\u000a',
+      'input hears nothing (no-signal): the card is not there\\u000a',
+      'input hears again',
+      'output is not heard (host-idle)',
+    ]);
+  });
+
+  test('is nothing of a stream that it is not connected to, and all anew when it is again', () => {
+    log.streamIs('output', 'host-idle', 'it sleeps');
+    expect(lines).toEqual([]);
+    for (let i = 0; i < 2; i++) {
+      log.connected('output');
+      log.streamIs('output', 'host-idle', 'it sleeps');
+      log.disconnected('output', broken);
+    }
+    log.connected('output');
+    log.streamIs('output', 'running', null);
+    const silent = 'output is not heard (host-idle): it sleeps';
+    expect(lines.filter((line) => line === silent)).toHaveLength(2);
+    expect(lines.at(-1)).toBe('output connected');
+  });
+
   test('is on one line whatever the other end says', () => {
     log.disconnected('input', new ProtocolError('INTERNAL', 'a\n\x1b[31m'));
     expect(lines).toEqual(['input not connected: a\\u000a\\u001b[31m; trying again']);

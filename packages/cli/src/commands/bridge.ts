@@ -1,11 +1,19 @@
-import { ProtocolError } from '@kvm-audio/client';
+import { ControlClient, ProtocolError } from '@kvm-audio/client';
 import type { CommandModule } from 'yargs';
-import { waitOption } from '../askDaemon.js';
+import { clientName, waitOption } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
 import { BridgeLog } from '../BridgeLog.js';
 import { BridgePatience } from '../BridgePatience.js';
+import { type AskStatus, StreamWatch } from '../StreamWatch.js';
+import { socketOf } from '../socketOf.js';
 
 type BridgeArgs = { takeover: boolean; wait: number };
+
+const askStatus: AskStatus = async (signal) => {
+  const path = socketOf('control');
+  const control = await ControlClient.open({ path, client: clientName, signal });
+  return control.call('status.get', {}, { signal }).finally(() => control.close());
+};
 
 /** Resolves when it was stopped. @throws ProtocolError what does not mend itself. */
 function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
@@ -14,6 +22,7 @@ function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
     const log = new BridgeLog(tell);
     const stop = (): void => {
       patience.end();
+      watch.close();
       bridge.close();
       resolve();
     };
@@ -30,6 +39,7 @@ function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
         disconnected: (side, error) => {
           if (patience.goesOn(side, error)) log.disconnected(side, error);
         },
+        playoutDelay: (ms) => watch.noteDelay(ms),
         replaced: (by) => {
           reject(new ProtocolError('AUDIO_ALREADY_RUNNING', `another source took over: ${by}`));
           stop();
@@ -37,6 +47,7 @@ function runBridge({ takeover, wait }: BridgeArgs): Promise<void> {
       },
       takeover,
     );
+    const watch = new StreamWatch(askStatus, (...stream) => log.streamIs(...stream));
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
   });
