@@ -95,6 +95,11 @@ describe('a running daemon', () => {
 
   it('lists, tells and sets the quality levels', async () => {
     expect((await cli('quality', 'list')).trim().split('\n')).toHaveLength(9);
+    for (const what of ['list', 'get'] as const) {
+      const entries = JSON.parse(await cli('quality', what, '--json'));
+      expect(entries).toEqual(await daemon.call(`quality.${what}`, {}));
+      expect(await cli('quality', what, '--help')).toMatch(/--json +everything, as JSON/);
+    }
     expect(await cli('quality', 'get')).toMatch(/input\s+medium\s+64\s+48000\s+1\s+20\s+audio/);
     expect(await cli('quality', 'set', 'input', 'ultra')).toMatch(/input\s+ultra\s+256\s+48000/);
     expect((await daemon.status()).input.level).toBe('ultra');

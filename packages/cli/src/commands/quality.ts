@@ -8,6 +8,7 @@ import type { CommandModule } from 'yargs';
 import { askDaemon, waitOption } from '../askDaemon.js';
 import { choice } from '../choice.js';
 import { formatTable } from '../formatStatus.js';
+import { jsonOption, printAnswer } from '../printAnswer.js';
 
 const heading = ['DIRECTION', 'LEVEL', 'kbps', 'Hz', 'CHANNELS', 'FRAME ms', 'APPLICATION'];
 
@@ -25,24 +26,25 @@ function formatEntries(entries: readonly QualityEntry[]): string {
 }
 
 type AskArgs = { wait: number };
+type ReadArgs = AskArgs & { json: boolean };
 
-const listCommand: CommandModule<object, AskArgs> = {
+const listCommand: CommandModule<object, ReadArgs> = {
   command: 'list',
   describe: 'every level of both directions',
-  builder: (args) => args.strictCommands(false).options(waitOption),
-  handler: async ({ wait }) => {
+  builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
+  handler: async ({ json, wait }) => {
     const entries = await askDaemon((control) => control.call('quality.list', {}), wait);
-    console.log(formatEntries(entries));
+    printAnswer(entries, json, formatEntries);
   },
 };
 
-const getCommand: CommandModule<object, AskArgs> = {
+const getCommand: CommandModule<object, ReadArgs> = {
   command: 'get',
   describe: 'the level of each direction',
-  builder: (args) => args.strictCommands(false).options(waitOption),
-  handler: async ({ wait }) => {
+  builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
+  handler: async ({ json, wait }) => {
     const entries = await askDaemon((control) => control.call('quality.get', {}), wait);
-    console.log(formatEntries(entries));
+    printAnswer(entries, json, formatEntries);
   },
 };
 
