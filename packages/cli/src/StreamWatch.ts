@@ -6,8 +6,8 @@ import {
   type StreamState,
 } from '@kvm-audio/client';
 
-/** Who hears nothing wants to know why in some seconds. */
-const lookMs = 2_000;
+/** Who hears nothing wants to know why in some seconds; feedback comes each two. */
+const lookMs = 5_000;
 
 export type AskStatus = (signal: AbortSignal) => Promise<Pick<DaemonStatus, Direction>>;
 export type StreamNote = (side: Direction, state: StreamState, reason: string | null) => void;
