@@ -2,7 +2,7 @@ import { type Direction, directions } from '@kvm-audio/client';
 import { KnownSound } from '../helpers/KnownSound.js';
 import { type HeardPacket, SdkBridge } from '../helpers/SdkBridge.js';
 import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
-import { waitFor } from '../helpers/waitFor.js';
+import { NeverError, waitFor } from '../helpers/waitFor.js';
 
 const mediaRate = 48_000;
 /** Of packets whose time stamps tell the pace. */
@@ -118,6 +118,24 @@ describe('an output card that changes its rate', () => {
     // At the wrong rate 8 % of the sound is too much.
     expect((await trimmedMs()) - before).toBeLessThan(160);
     expect((await daemon.status()).output.stream?.card?.rate).toBe(44_100);
+    expect(bridge.connected).toEqual({ output: 1, input: 1 });
+    expect((await daemon.status()).output.restarts).toBe(0);
+  });
+});
+
+describe('an output card that begins to play at twice its rate without a word', () => {
+  it.each([
+    [44_100, 88_200],
+    [48_000, 96_000],
+  ])('%i Hz, is found out, and is never said to stand still', async (rate, twice) => {
+    await start({ shapes: { output: { rate, channels: 2, format: 'S16_LE' } } });
+    await sound.hear();
+    await daemon.outputCard.control('rate', String(twice), '--unsaid');
+    await daemon.waitForStatus('true rate', ({ output }) => {
+      const { state, card } = output.stream ?? {};
+      if (state === 'host-idle') throw new NeverError(`it is said to be ${state}`);
+      return state === 'running' && card?.rate === twice;
+    });
     expect(bridge.connected).toEqual({ output: 1, input: 1 });
     expect((await daemon.status()).output.restarts).toBe(0);
   });

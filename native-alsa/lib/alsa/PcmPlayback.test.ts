@@ -357,6 +357,25 @@ test('an xrun is recovered from in place and counted', async () => {
   expect(player.error).toBeUndefined();
 });
 
+test('a card that plays twice as fast as it says has moved when it runs dry, and is looked at sooner then', async () => {
+  await card.control('rate', '96000', '--unsaid');
+  // Dry after 167 ms, when the guard is thought to be 42 ms away.
+  const margins = { startSilenceFrames: 15_520, guardFrames: 6_000, bufferFrames: 48_000 };
+  const { playback } = await openPlayback(card.device, margins);
+  const committedUs = monotonicUs();
+  commit(playback, pattern(480));
+  await until(() => playback.counters().xruns === 1);
+  expect(playback.counters().lastProgressUs).toBeGreaterThan(committedUs);
+  // Silence keeps it alive. A machine that stalls for 62 ms has it run dry once more.
+  await until(() => {
+    const { streaming, underruns } = playback.counters();
+    if (streaming === 0 && playback.playout(monotonicUs()).ringFrames === 0) {
+      commit(playback, pattern(480));
+    }
+    return underruns > 0;
+  });
+});
+
 test('what an xrun throws away is silent for its time, so that what follows is in time', async () => {
   const player = await openPlayback(card.device);
   const { playback } = player;

@@ -15,6 +15,10 @@ constexpr int64_t kRefusedSleepNs = 1'000'000;
 constexpr int64_t kStalledSleepNsMax = 20'000'000;
 constexpr int64_t kStalledNs = 20'000'000;
 constexpr int64_t kTimeoutNs = 200'000'000;
+// For so long after an xrun the card is looked at early enough for one that plays so many times as
+// fast as it says: it does not run dry again, so that its pace can be read (rateWatchLimits).
+constexpr int64_t kWatchNs = 2'000'000'000;
+constexpr int64_t kPaceMax = 4;
 constexpr unsigned kPadsPerSecond = 100;
 // This thread makes up what is missing within half a millisecond.
 constexpr unsigned kConcealsPerSecond = 2'000;
@@ -37,6 +41,7 @@ int PlaybackLoop::stream() {
     if (error >= 0) error = round();
     if (error < 0) {
       const bool ranOut = ringEmpty() && sourceEnded();
+      if (running_ && error == -EPIPE) noteDry();
       const Recovery recovery = recover(error, ranOut);
       if (core_.stopping()) return 0;
       if (recovery == Recovery::kFatal) return error;
@@ -185,6 +190,13 @@ int PlaybackLoop::lookAtDevice() {
   return unknown;
 }
 
+// An xrun is progress: the card has played all that it had, maybe faster than it says.
+void PlaybackLoop::noteDry() {
+  const int64_t nowNs = monotonicNs();
+  noteProgress(nowNs);
+  watchUntilNs_ = nowNs + kWatchNs;
+}
+
 void PlaybackLoop::noteConsumption() {
   const int64_t consumed = writtenFrames_ - fillFrames_;
   const int64_t nowNs = monotonicNs();
@@ -325,7 +337,8 @@ void PlaybackLoop::planSleep() {
   int64_t until = guardFrames();
   if (sourceEnded()) until = std::max(padBelowFrames(), padded_ ? heardFillFrames() : 0);
   if (!told_) until = std::max(until, lowWaterFrames());
-  const int64_t dueNs = atNs_ + framesToNs(fillFrames_ - until + 1);
+  const int64_t leftNs = framesToNs(fillFrames_ - until + 1);
+  const int64_t dueNs = atNs_ + (atNs_ < watchUntilNs_ ? leftNs / kPaceMax : leftNs);
   sleepNs_ = std::clamp(dueNs - monotonicNs(), sleepNsMin_, kSleepNsMax);
 }
 

@@ -27,6 +27,7 @@ class PlaybackLoop final : public DeviceLoop {
   int idle();
   int begin();
   int lookAtDevice();
+  void noteDry();
   void noteConsumption();
   int feed();
   bool conceal();
@@ -80,6 +81,7 @@ class PlaybackLoop final : public DeviceLoop {
   int64_t progressNs_ = 0;  // when the card was last seen to have moved
   int64_t timeoutNs_ = 0;   // when it was last counted as standing still
   int64_t lookNs_ = 0;
+  int64_t watchUntilNs_ = 0;  // it may play faster than it says: an xrun came
   int64_t sleepNsMin_ = 0;
   int64_t sleepNs_ = 0;
   // When the card ran dry in an xrun that is being recovered from, else 0: what passes until it
