@@ -50,10 +50,16 @@ describe('kvm-audiod on bad input', () => {
     return { code, said: cli.output };
   }
 
-  it('names a device that ALSA does not know, its key and the file', async () => {
-    const { code, said } = await run('[output]\ndevice = "nosuchcard"\n');
+  it.each([
+    ['nosuchcard', 'Unknown PCM nosuchcard'],
+    ['plughw:0,x', 'Parameter DEV must be an integer'],
+    ['hw:foo=bar', 'Unknown parameter foo'],
+  ])('names a device that ALSA does not know (%s), its key and the file', async (device, why) => {
+    const { code, said } = await run(`[output]\ndevice = "${device}"\n`);
     const file = join(folder, 'bad.toml');
-    expect(said).toBe(`kvm-audiod: ${file}: output.device = "nosuchcard": ALSA knows no such PCM`);
+    expect(said).toBe(
+      `kvm-audiod: ${file}: output.device = "${device}": ALSA knows no such PCM (${why})`,
+    );
     expect(code).toBe(66);
   });
 
@@ -62,7 +68,10 @@ describe('kvm-audiod on bad input', () => {
     async (more) => {
       const { code, said } = await run(`[input]\ndevice = "nosuchcard"\n${more}`);
       const file = join(folder, 'bad.toml');
-      expect(said).toBe(`kvm-audiod: ${file}: input.device = "nosuchcard": ALSA knows no such PCM`);
+      expect(said).toBe(
+        `kvm-audiod: ${file}: input.device = "nosuchcard": ` +
+          'ALSA knows no such PCM (Unknown PCM nosuchcard)',
+      );
       expect(code).toBe(66);
     },
   );

@@ -43,6 +43,8 @@ export class AlsaError extends Error {
   /** the libasound function, such as `snd_pcm_readi` */
   readonly call: string;
   readonly device: string;
+  /** what ALSA says of it, in words */
+  readonly detail: string;
   /** the card is not there; it may come back */
   readonly deviceGone: boolean;
   /** trying again later may succeed */
@@ -60,6 +62,7 @@ export class AlsaError extends Error {
     this.errnoName = name;
     this.call = failure.call;
     this.device = device;
+    this.detail = failure.detail;
     this.deviceGone = failure.deviceGone;
     this.retryable = failure.retryable;
   }

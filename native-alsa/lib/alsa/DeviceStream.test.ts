@@ -70,14 +70,32 @@ test('a card that is not there is gone, and may come back', async () => {
   });
 });
 
-test('a name that ALSA does not know is no card that may come back', async () => {
-  const error = await errorOf(openPlayback('no_such_pcm'));
+test.each(['hw:Gadget', 'plughw:Gadget', 'default:CARD=Gadget', 'front:CARD=Gadget'])(
+  'a card that is not plugged in has no wrong name (%s)',
+  async (device) => {
+    const error = await errorOf(openCapture(device));
+    expect(error.code).not.toBe('ALSA_UNKNOWN_PCM');
+  },
+);
+
+test.each([
+  ['no_such_pcm', 'Unknown PCM no_such_pcm'],
+  ['plug:no_such_pcm', 'Unknown PCM no_such_pcm'],
+  ['hw:foo=bar', 'Unknown parameter foo'],
+  ['hw:0,0,0,0', 'Unknown parameter 3'],
+  ['plughw:0,x', 'Parameter DEV must be an integer'],
+  ["plug:'hw:0,x'", 'Parameter DEV must be an integer'],
+  ['hw:32', 'Cannot get card index for 32'],
+  ['default:32', "cannot find card '32'"],
+])('a name that ALSA does not know (%s) is no card that may come back', async (device, detail) => {
+  const error = await errorOf(openPlayback(device));
   expect(error).toMatchObject({
     code: 'ALSA_UNKNOWN_PCM',
     deviceGone: false,
     retryable: false,
+    detail,
   });
-  expect(error.message).toContain('Unknown PCM no_such_pcm');
+  expect(error.message).toContain(`ALSA device "${device}": ${detail} (snd_pcm_open: `);
 });
 
 test('a card that has nothing to convert from is refused, with what it offers', async () => {

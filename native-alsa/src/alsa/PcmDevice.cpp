@@ -21,14 +21,31 @@ constexpr int kClockReadingsMax = 4;
 // A card's stamp that is further off is in another clock, or was never taken.
 constexpr int64_t kStampAgeNsMax = 1'000'000'000;
 
-constexpr char kUnknownPcm[] = "Unknown PCM";
+// libasound explains a refused open in text only.
+struct Explanation {
+  char first[256];  // the first line says most
+  bool argumentsRefused;
+};
+thread_local Explanation explanation;
 
-// libasound explains a refused open in text only; the first line says most. Per thread.
-thread_local char alsaMessage[256];
+bool begins(const char* text, const char* with) {
+  return std::strncmp(text, with, std::strlen(with)) == 0;
+}
 
 void keepMessage(const char*, int, const char*, int, const char* format, va_list values) {
-  if (alsaMessage[0] != '\0') return;
-  std::vsnprintf(alsaMessage, sizeof alsaMessage, format, values);
+  if (begins(format, "Parse arguments error")) explanation.argumentsRefused = true;
+  if (explanation.first[0] != '\0') return;
+  std::vsnprintf(explanation.first, sizeof explanation.first, format, values);
+}
+
+// No card that comes makes it right: it has no definition, or its definition does not take these
+// arguments (ENOENT or EINVAL both), or a card's number is above those that cards have. "Unknown
+// parameters" is something else: without a card `front` and the like have no arguments yet.
+bool nameIsWrong(int error) {
+  const char* const first = explanation.first;
+  if (explanation.argumentsRefused || begins(first, "Unknown PCM")) return true;
+  return error == -EINVAL &&
+         (begins(first, "Cannot get card index") || begins(first, "cannot find card"));
 }
 
 }  // namespace
@@ -48,7 +65,7 @@ void PcmDevice::close() {
 }
 
 bool PcmDevice::open(Negotiated& negotiated, Failure& failure) {
-  alsaMessage[0] = '\0';
+  explanation = {};
   snd_lib_error_set_local(keepMessage);
   const auto stream = options_.direction == Direction::kCapture ? SND_PCM_STREAM_CAPTURE
                                                                 : SND_PCM_STREAM_PLAYBACK;
@@ -147,9 +164,7 @@ void PcmDevice::findPitch(Negotiated& negotiated) {
 }
 
 void PcmDevice::describe(int error, Failure& failure) const {
-  // A name that the configuration does not know is no card that may come back.
-  const bool unknown = !opened_ && error == -ENOENT &&
-                       std::strncmp(alsaMessage, kUnknownPcm, sizeof kUnknownPcm - 1) == 0;
+  const bool unknown = pcm_ == nullptr && !opened_ && nameIsWrong(error);
   failure.call = calls_.last();
   failure.error = -error;
   failure.deviceGone = !unknown && isGone(error);
@@ -159,9 +174,11 @@ void PcmDevice::describe(int error, Failure& failure) const {
                                       : "ALSA_OPEN_FAILED";
   failure.retryable = failure.deviceGone || error == -EBUSY || error == -EAGAIN ||
                       error == -ENOMEM || error == -EIO || error == -EMFILE || error == -ENFILE;
-  const char* because = !opened_ && alsaMessage[0] != '\0' ? alsaMessage : nullptr;
-  std::snprintf(failure.detail, sizeof failure.detail, "%s%s%s", snd_strerror(error),
-                because ? ": " : "", because ? because : "");
+  const char* const because = opened_ ? "" : explanation.first;
+  // What the error is called is that of whatever was looked for in the name.
+  const char* const what = unknown ? "" : snd_strerror(error);
+  std::snprintf(failure.detail, sizeof failure.detail, "%s%s%s", what,
+                *what && *because ? ": " : "", because);
 }
 
 // The kernel says ENODEV once a card has been unplugged and EBADFD on a handle that it

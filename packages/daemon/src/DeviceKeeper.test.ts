@@ -39,6 +39,7 @@ function failure(code: string, message: string): DeviceFailure {
   return Object.assign(new Error(message), {
     code,
     errnoName: 'ENODEV',
+    detail: message,
     deviceGone: code === 'ALSA_DEVICE_GONE',
     retryable: true,
   });
@@ -362,10 +363,13 @@ describe('a device keeper', () => {
     const { keeper, devices, fatal } = bench();
     keeper.start();
     await settle();
-    devices[0]?.events.failed(failure('ALSA_UNKNOWN_PCM', 'no such PCM'));
+    devices[0]?.events.failed(failure('ALSA_UNKNOWN_PCM', 'Unknown PCM card'));
     devices[0]?.join();
     expect(fatal).toHaveBeenCalledWith(
-      new FatalError(exitCodes.unknownDevice, 'input.device = "card": ALSA knows no such PCM'),
+      new FatalError(
+        exitCodes.unknownDevice,
+        'input.device = "card": ALSA knows no such PCM (Unknown PCM card)',
+      ),
     );
     await jest.advanceTimersByTimeAsync(60_000);
     expect(devices).toHaveLength(1);

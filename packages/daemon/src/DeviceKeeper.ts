@@ -12,6 +12,8 @@ export type DeviceEvents<Negotiated> = {
 export type DeviceFailure = Error & {
   code: string;
   errnoName: string;
+  /** what ALSA says of it */
+  detail: string;
   deviceGone: boolean;
   retryable: boolean;
 };
@@ -175,7 +177,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     this.#closeDevice();
     const { key, device, log, fatal } = this.#options;
     if (error.code === 'ALSA_UNKNOWN_PCM') {
-      const text = `${key} = "${device}": ALSA knows no such PCM`;
+      const text = `${key} = "${device}": ALSA knows no such PCM (${error.detail})`;
       fatal(new FatalError(exitCodes.unknownDevice, text));
       return;
     }
