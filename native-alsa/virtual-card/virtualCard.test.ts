@@ -227,6 +227,26 @@ describe('the control command', () => {
     expect(refused.stderr).toContain(made('w'));
   });
 
+  test('makes no card in another shape than the one that is there, and says what differs', () => {
+    const mono = ['x', 'create', '--rate', '44100', '--channels', '1'];
+    control(...mono);
+    expect(control(...mono)).toMatchObject({ status: 0, stderr: '' });
+    const refused = (differs: string) => ({
+      status: 1,
+      stderr: `kvm-audio-card: x is there already in another shape: ${differs}; remove it to make it anew\n`,
+    });
+    expect(control('x', 'create', '--rate', '44100', '--format', 'S32_LE')).toMatchObject(
+      refused('channels 1, not 2; format S16_LE, not S32_LE'),
+    );
+    expect(control('x', 'create', '--channels', '1')).toMatchObject(
+      refused('rate 44100, not 48000'),
+    );
+    expect(status('x')).toMatchObject({ rate: 44_100, channels: 1 });
+    // What it offers is its shape, whatever its clock does.
+    control('x', 'rate', '48000', '--unsaid');
+    expect(control(...mono).status).toBe(0);
+  });
+
   test.each([
     [2, []],
     [2, ['x']],

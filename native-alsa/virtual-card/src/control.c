@@ -228,12 +228,12 @@ static bool read_shape(struct arguments arguments, struct card_shape *shape)
 
 /* Gives its exit code. */
 static int run_command(struct card *card, const char *name, const char *command,
-		       struct arguments arguments)
+		       const struct card_shape *shape, struct arguments arguments)
 {
 	bool json = is_word(arguments, 0, "--json");
 
 	if (strcmp(command, "create") == 0)
-		return 0;
+		return control_create(card, name, shape);
 	if (strcmp(command, "status") != 0)
 		return run_change(card, command, arguments);
 	if (arguments.count > json)
@@ -268,7 +268,7 @@ int main(int argc, char **argv)
 		err = card_open(&card, argv[1], &shape);
 	if (err < 0)
 		return refuse("%s: %s", argv[1], err == -ENOENT ? "no such card" : strerror(-err));
-	code = run_command(&card, argv[1], command, arguments);
+	code = run_command(&card, argv[1], command, &shape, arguments);
 	/* The name may be a typing error. */
 	if (made && strcmp(command, "create") != 0)
 		fprintf(stderr, "kvm-audio-card: there was no card %s: it was made\n", argv[1]);

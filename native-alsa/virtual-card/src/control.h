@@ -12,6 +12,8 @@ int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int control_status(const struct card *card, const char *name, bool json);
 
+/* The card is there by now; it may have been there before, in another shape. */
+int control_create(const struct card *card, const char *name, const struct card_shape *shape);
 int control_skew(struct card *card, int64_t milli_ppm);
 int control_rate(struct card *card, uint32_t rate_hz, bool offered);
 /* Gives the card a pitch control at nominal, or takes it away where max_ppm is 0. */

@@ -28,6 +28,29 @@ static bool is_running(const struct card *card, enum card_side side)
 	       (state == SND_PCM_STATE_RUNNING || state == SND_PCM_STATE_DRAINING);
 }
 
+int control_create(const struct card *card, const char *name, const struct card_shape *shape)
+{
+	const struct card_header *header = card->header;
+	uint32_t rate_hz = atomic_load(&header->offered_rate_hz);
+	char rate[40] = "";
+	char channels[40] = "";
+	char format[60] = "";
+
+	if (rate_hz != shape->rate_hz)
+		snprintf(rate, sizeof(rate), "rate %u, not %u; ", rate_hz, shape->rate_hz);
+	if (header->channels != shape->channels)
+		snprintf(channels, sizeof(channels), "channels %u, not %u; ", header->channels,
+			 shape->channels);
+	if (header->format != shape->format)
+		snprintf(format, sizeof(format), "format %s, not %s; ",
+			 snd_pcm_format_name((snd_pcm_format_t)header->format),
+			 snd_pcm_format_name((snd_pcm_format_t)shape->format));
+	if (!rate[0] && !channels[0] && !format[0])
+		return 0;
+	return refuse("%s is there already in another shape: %s%s%sremove it to make it anew", name,
+		      rate, channels, format);
+}
+
 int control_skew(struct card *card, int64_t milli_ppm)
 {
 	struct card_pace pace = card_clock_pace(&card->header->clock);
