@@ -99,6 +99,32 @@ describe('the demo', () => {
     expect(folders()).toEqual([]);
   });
 
+  it.each([
+    ['--input', 'nosuch', 'ALSA knows no such PCM (Unknown PCM nosuch)'],
+    ['--output', 'plughw:0,x', 'ALSA knows no such PCM (Parameter DEV must be an integer)'],
+    ['--output', '', 'must not be empty'],
+  ])('names the flag of a device that is unknown: %s "%s"', async (flag, device, why) => {
+    const ended = new TestProcess('demo', process.execPath, [...demo, flag, device], env);
+    expect((await ended.ended).code).toBe(device === '' ? 64 : 66);
+    const said = `kvm-audioctl: ${flag} "${device}": ${why}`;
+    await waitFor('line', () => ended.output.trim().split('\n').at(-1) === said);
+    expect(folders()).toEqual([]);
+  });
+
+  it('plays no programme into a card that its own output plays into, and says so once', async () => {
+    const args = [...demo, '--input', 'kvm_card:host'];
+    args.push('--output', 'kvm_host_plug');
+    const started = new TestProcess('demo', process.execPath, args, env);
+    await waitFor('line', () => {
+      started.assertRunning();
+      return /^\d\d:\d\d:\d\d {2}output running /m.test(started.output);
+    });
+    expect(started.output.match(/both are one card/g)).toHaveLength(1);
+    expect(started.output).not.toMatch(/aplay|built-in programme plays/);
+    expect(await started.stop('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(folders()).toEqual([]);
+  });
+
   it('ends when nobody reads what it says, with nothing left', async () => {
     const line = `'${process.execPath}' '${demo.join("' '")}' 2>&1 | head -n 6`;
     const shell = new TestProcess('bash', 'bash', ['-o', 'pipefail', '-c', line], env);

@@ -2,14 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type DaemonStatus, runtimeFolder } from '@kvm-audio/client';
-import { isVirtualCard, withVirtualCard } from '@kvm-audio/native-alsa/virtualCard';
+import {
+  isSameVirtualCard,
+  isVirtualCard,
+  withVirtualCard,
+} from '@kvm-audio/native-alsa/virtualCard';
 import { askDaemon } from '../askDaemon.js';
 import { Bridge } from '../Bridge.js';
 import { BridgeLog } from '../BridgeLog.js';
 import { formatStatusLine } from '../formatStatus.js';
 import { makeDemoFolder } from './demoFolder.js';
+import { inFlags } from './inFlags.js';
 import { makeProgramme, programmeFormat } from './programme.js';
 
 export type DemoOptions = {
@@ -28,8 +34,10 @@ const startMs = 10_000;
 function configText({ input, output, quality }: DemoOptions): string {
   const line = (key: string, value: string | undefined): string =>
     value === undefined ? '' : `${key} = ${JSON.stringify(value)}\n`;
+  // The daemon writes to this process, and cannot see who reads it.
+  const log = process.stderr.isTTY ? 'text' : 'json';
   return (
-    `[output]\n${line('device', output)}${line('quality', quality)}` +
+    `[log]\nformat = "${log}"\n[output]\n${line('device', output)}${line('quality', quality)}` +
     `[input]\nprofile = "program"\n${line('device', input)}${line('quality', quality)}`
   );
 }
@@ -59,12 +67,16 @@ export class Demo {
     writeFileSync(config, configText(this.#options));
     // Its standard input ends with this process, however that ends; nothing is ever written there.
     const daemon = spawn(daemonPath, ['--config', config, '--until-stdin-ends'], {
-      stdio: ['pipe', 'inherit', 'inherit'],
+      stdio: ['pipe', 'inherit', 'pipe'],
       detached: true,
     });
     this.#children.push(daemon);
+    createInterface({ input: daemon.stderr }).on('line', (line) =>
+      process.stderr.write(`${inFlags(line, config)}\n`),
+    );
     const ended = new Promise<number>((resolve) => {
-      daemon.once('exit', (code, signal) => {
+      // All that it has said was read then.
+      daemon.once('close', (code, signal) => {
         if (signal && !this.#stopping) console.error(`the daemon was killed (${signal})`);
         // Stopped before it can say how it ends, it ended as it was told.
         resolve(code ?? (this.#stopping ? 0 : 1));
@@ -109,7 +121,13 @@ export class Demo {
     console.log('from another terminal:');
     console.log(`  export KVM_AUDIO_RUNTIME_DIR='${runtimeFolder()}'`);
     console.log('  node_modules/.bin/kvm-audioctl status');
-    if (isVirtualCard(input)) this.#playProgramme(input);
+    if (isSameVirtualCard(input, output)) {
+      console.log(
+        'both are one card, and the output plays into it: the built-in programme does not',
+      );
+    } else if (isVirtualCard(input)) {
+      this.#playProgramme(input);
+    }
     const log = new BridgeLog((line) => {
       if (!this.#stopping) console.error(`bridge: ${line}`);
     });
