@@ -68,6 +68,7 @@ describe('a client that stands still', () => {
     process.kill(stopped.pid, 'SIGCONT');
     await pause(1_000);
     const { input } = await daemon.status();
+    await waitFor('end of the loss in the log', () => daemon.log.includes('keeps up again'));
     const [late] = (await heardBy(stopped)) as [Heard];
     const rest = await heardBy(others);
 
@@ -83,6 +84,12 @@ describe('a client that stands still', () => {
     expect(Math.max(...steps) - 1).toBe(late.missing);
     expect(input.stream?.drops.send_queue_full).toBe(late.missing);
 
+    const said = daemon.log.split('\n').filter((line) => /too slow|keeps up/.test(line));
+    expect(said.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 40, client: 'test 0', msg: 'listener is too slow: it loses packets' },
+      { level: 30, client: 'test 0', msg: 'listener keeps up again', lost: late.missing },
+    ]);
+
     expect(rest).toHaveLength(63);
     for (const { missing, disconnected } of rest) {
       expect({ missing, disconnected }).toEqual({ missing: 0, disconnected: 0 });
@@ -96,6 +103,7 @@ describe('a client that stands still', () => {
     await daemon.waitForStatus('client', ({ input }) => input.stream?.clients === 1);
     process.kill(stopped.pid, 'SIGSTOP');
     await daemon.waitForStatus('disconnected client', ({ input }) => input.stream?.clients === 0);
+    expect(daemon.log).toMatch(/"client":"test 0".*too slow[\s\S]*SLOW_CONSUMER/);
     process.kill(stopped.pid, 'SIGCONT');
     await daemon.waitForStatus('client that is back', ({ input }) => input.stream?.clients === 1);
     const [heard] = (await heardBy(stopped)) as [Heard];

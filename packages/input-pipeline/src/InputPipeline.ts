@@ -237,7 +237,7 @@ export class InputPipeline implements Pipeline {
     setImmediate(() => {
       if (connection.closed) return;
       this.#stream.hold(() => {
-        this.#sinks.add(connection);
+        this.#sinks.add(connection, hello.client);
         if (this.#quality.effective === told) return;
         connection.notify('format.changed', this.#quality.format);
       });
@@ -366,7 +366,7 @@ export class InputPipeline implements Pipeline {
   }
 
   #report(tends: boolean): PipelineReport {
-    if (tends) this.#sinks.flush();
+    if (tends) this.#sinks.look(this.#context.log);
     const device = this.#device.device?.counters();
     const { sent, dropped } = this.#sinks.totals();
     this.#drops.capture_ring_full = this.#ringFullBefore + (device?.ringFullSlots ?? 0);

@@ -61,7 +61,7 @@ function sinkOf(set: SinkSet, reads = true): Sink {
   };
   if (reads) sink.read();
   open.push(connection);
-  set.add(connection);
+  set.add(connection, 'test');
   return sink;
 }
 

@@ -1,5 +1,7 @@
 import type { PacketSlot } from '@kvm-audio/audio';
+import type { Log } from '@kvm-audio/daemon';
 import { type Connection, limits, PacketSender, type QueueCapacity } from '@kvm-audio/protocol';
+import { ClientLoss } from './ClientLoss.js';
 
 /**
  * Everybody who listens. Each has a queue of its own, so that a slow one loses its own packets and
@@ -7,6 +9,7 @@ import { type Connection, limits, PacketSender, type QueueCapacity } from '@kvm-
  */
 export class SinkSet {
   readonly #senders = new Map<Connection, PacketSender>();
+  readonly #losses = new Map<Connection, ClientLoss>();
   readonly #onWaited: (waitedMs: number) => void;
   /** So many packets may wait for each; nothing = the most that ever may. */
   #packets: number | undefined;
@@ -48,16 +51,18 @@ export class SinkSet {
     for (const sender of this.#senders.values()) sender.bound(ms);
   }
 
-  add(connection: Connection): void {
+  add(connection: Connection, client: string): void {
     const sender = new PacketSender(connection, this.capacity(this.#packetMs).ms);
     sender.onWaited = this.#onWaited;
     this.#senders.set(connection, sender);
+    this.#losses.set(connection, new ClientLoss(client, sender));
   }
 
   remove(connection: Connection): void {
     const sender = this.#senders.get(connection);
     if (!sender) return;
     this.#senders.delete(connection);
+    this.#losses.delete(connection);
     sender.stop();
     this.#sentByGone += sender.sent;
     this.#droppedByGone += sender.dropped;
@@ -107,6 +112,13 @@ export class SinkSet {
   /** What waits for a client that reads again goes out, also where no new packet comes. */
   flush(): void {
     for (const sender of this.#senders.values()) sender.flush();
+  }
+
+  /** Now and then: `flush`, and a line of the log for who is too slow, or keeps up again. */
+  look(log: Log): void {
+    this.flush();
+    const nowMs = performance.now();
+    for (const loss of this.#losses.values()) loss.look(log, nowMs);
   }
 
   notify(method: string, params: unknown): void {
