@@ -148,11 +148,23 @@ export class PlayoutBench {
     });
   }
 
-  /** @returns what was carried since engage(). */
+  /** @returns what was carried since engage(), or harvest(). */
   disengage(): Carried {
-    const count = this.path.disengage();
-    const carried = Array.from({ length: count }, (_, i) => ({ ...this.path.packet(i) }));
+    const carried = this.#noteCarried(this.path.disengage());
     this.history.end = this.path.historyEnd;
+    this.rest = this.path.takeRest();
+    this.#forget(this.rest.length);
+    return carried;
+  }
+
+  /** @returns the same, while the thread goes on; undefined where it does not. */
+  harvest(tellAtUs = Number.MAX_SAFE_INTEGER): Carried | undefined {
+    const count = this.path.harvest(tellAtUs);
+    return count === undefined ? undefined : this.#noteCarried(count);
+  }
+
+  #noteCarried(count: number): Carried {
+    const carried = Array.from({ length: count }, (_, i) => ({ ...this.path.packet(i) }));
     this.carried.push(...carried);
     this.played += count;
     for (const { seq, mediaTime, frames, concealed } of carried) {
@@ -164,8 +176,6 @@ export class PlayoutBench {
       this.playTime = mediaTime + frames;
       this.#forget(4 + this.#written.readUInt32BE(0));
     }
-    this.rest = this.path.takeRest();
-    this.#forget(this.rest.length);
     return carried;
   }
 

@@ -46,7 +46,7 @@ function lendCapture(stream) {
 }
 
 function lendPlayback(stream) {
-  const rows = new Float64Array(layout.fastPathRowsMax * layout.playoutPathValues);
+  const rows = new Float64Array(2 * layout.fastPathRowsMax * layout.playoutPathValues);
   const path = new PlayoutFastPath(stream, rows, new Int16Array(2 * 8_000), 1_000);
   const decoder = new Decoder(2);
   const resampler = new Resampler(2, 48_000, 48_000, 4);

@@ -11,6 +11,8 @@ const ms = mediaRate / 1000;
 export class CarryingBench extends PlayerBench {
   carriedCount = 0;
   concealedCount = 0;
+  /** Looks at a stream that went on meanwhile. */
+  caughtUpCount = 0;
   readonly #carries: boolean;
   #lent: PlayoutEngagement | undefined;
   /** Without a packet: what was made up. */
@@ -22,6 +24,7 @@ export class CarryingBench extends PlayerBench {
   /** What it is to read then. */
   readonly #unread: AudioPacket[] = [];
   #looks: () => boolean = () => false;
+  #lookCount = 0;
 
   constructor(carries: boolean, fixedMs: number | 'auto' = targetMs, wakeMs = () => 0) {
     super(undefined, fixedMs);
@@ -43,7 +46,7 @@ export class CarryingBench extends PlayerBench {
   protected override answerCard(): void {
     this.#lookAtLowWater();
     if (this.card.nowUs >= this.#wakesAtUs) this.#wakeUp();
-    if (this.#looks()) this.#hold(() => undefined);
+    if (this.#looks()) this.#look();
   }
 
   /** The process is told; one thing or another, it looks at all. */
@@ -82,6 +85,24 @@ export class CarryingBench extends PlayerBench {
     this.concealedCount += 1;
   }
 
+  /** Now it takes the stream back, now it tells what was carried, where that will do. */
+  #look(): void {
+    this.#lookCount += 1;
+    if (this.#lookCount % 2 === 0 || !this.#catchUp()) this.#hold(() => undefined);
+  }
+
+  /** See FastPlayout. */
+  #catchUp(): boolean {
+    const lent = this.#lent;
+    const { steady } = this.player;
+    if (!lent || !steady.goesOn(lent)) return false;
+    lent.tellAtUs = steady.tellAtUs(this.card.nowUs);
+    this.#tellLog();
+    if (!steady.goesOn(lent)) return false;
+    this.caughtUpCount += 1;
+    return true;
+  }
+
   #hold(work: () => void): void {
     this.#takeBack();
     work();
@@ -89,18 +110,22 @@ export class CarryingBench extends PlayerBench {
   }
 
   #lend(): void {
-    if (this.#carries) this.#lent = this.player.steady(this.card.nowUs);
+    if (this.#carries) this.#lent = this.player.engagement(this.card.nowUs);
   }
 
   #takeBack(): void {
     const lent = this.#lent;
     if (!lent) return;
     this.#lent = undefined;
+    this.#tellLog();
+    this.player.played.end = lent.historyEnd;
+  }
+
+  #tellLog(): void {
     for (const { packet, carried } of this.#log.splice(0)) {
       if (packet) this.player.noteCarried(receivedPacket(packet), carried);
       else this.player.noteConcealed(carried);
     }
-    this.player.played.end = lent.historyEnd;
   }
 
   protected override receive(packet: AudioPacket): void {
@@ -182,7 +207,7 @@ export class CarryingBench extends PlayerBench {
       resampler,
       historyEnd: __,
       ...steady
-    } = player.steady(this.card.nowUs) ?? {};
+    } = player.engagement(this.card.nowUs) ?? {};
     return {
       counters,
       steady,

@@ -32,9 +32,10 @@ function writeInPieces(bench: PlayoutBench, bytes: Buffer, random: (below: numbe
   bench.write(bytes.subarray(cut));
 }
 
-/** Takes the stream from the thread, or gives it. */
+/** Takes the stream from the thread, asks it what it has carried, or gives it. */
 function swap(bench: PlayoutBench, random: (below: number) => number): void {
   if (bench.path.engaged) {
+    if (random(3) > 0 && bench.harvest()) return;
     bench.disengage();
     if (random(2) === 0) bench.playHere();
   } else {

@@ -110,6 +110,8 @@ export class PlayoutFastPath {
   readonly #ring: RingWriter;
   readonly #rows: Float64Array;
   readonly #rowValues: number;
+  /** Of one of its two halves, in values. */
+  readonly #halfValues: number;
   readonly #state: Float64Array;
   readonly #packet: CarriedPacket = {
     concealed: false,
@@ -129,6 +131,9 @@ export class PlayoutFastPath {
     committedFrames: 0,
   };
   #carried = 0;
+  /** Where the half begins that the thread writes into, and the one that packet() reads. */
+  #writtenFrom = 0;
+  #readFrom = 0;
   #engaged = false;
   #closed = false;
 
@@ -138,7 +143,8 @@ export class PlayoutFastPath {
     this.#ring = ring;
     const { fastPathRowsMax, playoutPathValues, playoutPathState } = stream.layout;
     this.#rowValues = playoutPathValues;
-    this.#rows = new Float64Array(fastPathRowsMax * playoutPathValues);
+    this.#halfValues = fastPathRowsMax * playoutPathValues;
+    this.#rows = new Float64Array(2 * this.#halfValues);
     this.#state = new Float64Array(playoutPathState);
     this.#addon = new addon.PlayoutFastPath(
       stream.lendTo(() => this.#close()),
@@ -175,11 +181,33 @@ export class PlayoutFastPath {
     values[state.concealFramesLeft] = engagement.concealFramesMax;
     const { decoder, resampler } = engagement;
     this.#engaged = true;
+    this.#writtenFrom = 0;
     this.#addon.engage(fd, decoder, resampler ?? null, values);
     return true;
   }
 
-  /** @returns how many packets were carried since engage(); 0 also where it was not engaged. */
+  /**
+   * For packet(), while the thread goes on; what was carried before can be read no longer.
+   *
+   * @param tellAtUs see PlayoutEngagement; another one from now on
+   * @returns how many packets were carried since engage(), or the last call; undefined where the
+   *   thread does not go on: it is to be disengaged.
+   */
+  harvest(tellAtUs: number): number | undefined {
+    if (!this.#engaged || this.#closed) return undefined;
+    this.#state[state.tellAtUs] = tellAtUs;
+    const carried = this.#addon.harvest(this.#state);
+    if (carried < 0) return undefined;
+    this.#follow();
+    this.#readFrom = this.#writtenFrom;
+    this.#writtenFrom = this.#halfValues - this.#writtenFrom;
+    return carried;
+  }
+
+  /**
+   * @returns how many packets were carried since engage(), or harvest(); 0 also where it was not
+   *   engaged.
+   */
   disengage(): number {
     if (!this.#engaged) return 0;
     this.#engaged = false;
@@ -203,9 +231,9 @@ export class PlayoutFastPath {
     return this.#addon.rest();
   }
 
-  /** The packet `index` of those that were carried; the same object each time. */
+  /** The packet `index` of those that were told last; the same object each time. */
   packet(index: number): CarriedPacket {
-    const at = index * this.#rowValues;
+    const at = this.#readFrom + index * this.#rowValues;
     const values = this.#rows;
     const packet = this.#packet;
     const captureTimeUs = values[at + row.captureTimeUs]!;
@@ -228,10 +256,15 @@ export class PlayoutFastPath {
   }
 
   #fetch(): void {
-    const values = this.#state;
-    this.#carried = this.#addon.disengage(values);
-    this.#ring.index = values[state.ringIndex]!;
-    this.#ring.committedFrames = values[state.ringCommitted]!;
+    this.#carried = this.#addon.disengage(this.#state);
+    this.#readFrom = this.#writtenFrom;
+    this.#follow();
+  }
+
+  /** So far the ring's writer has come. */
+  #follow(): void {
+    this.#ring.index = this.#state[state.ringIndex]!;
+    this.#ring.committedFrames = this.#state[state.ringCommitted]!;
   }
 
   #close(): void {

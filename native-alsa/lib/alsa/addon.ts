@@ -144,6 +144,7 @@ export interface AddonCapturePath {
 export interface AddonPlayoutPath {
   engage(fd: number, decoder: object, resampler: object | null, state: Float64Array): void;
   disengage(state: Float64Array): number;
+  harvest(state: Float64Array): number;
   rest(): Buffer;
 }
 

@@ -14,14 +14,16 @@ namespace kvm_audio {
 // and wakes JavaScript, which finds everything as the last plain frame has left it. The thread never
 // waits for the lock.
 //
-// What was carried is noted in a log, a row a frame, which JavaScript reads when it has the stream.
+// What was carried is noted in a log, a row a frame, which JavaScript reads when it has the stream;
+// or meanwhile, where the log has two halves: the thread goes on in the other one.
 class FastPath : protected Carrier {
  public:
   static constexpr int kRowsMax = 1024;
 
-  // `rows` has room for kRowsMax of `rowValues` each, and lives as long as this does.
+  // `rows` has room for kRowsMax of `rowValues` each, for two times as many where swapLog() is used,
+  // and lives as long as this does.
   FastPath(std::shared_ptr<StreamCore> core, double* rows, int rowValues)
-      : core_(std::move(core)), rowValues_(rowValues), rows_(rows) {}
+      : core_(std::move(core)), rowValues_(rowValues), rows_(rows), half_(rows) {}
   FastPath(const FastPath&) = delete;
   FastPath& operator=(const FastPath&) = delete;
 
@@ -33,13 +35,19 @@ class FastPath : protected Carrier {
   // engage(). Idempotent.
   int disengage();
 
+  // JavaScript's thread, under the core's lock: the stream stays with the thread, whose next row is
+  // the first of the other half. Returns the rows that were noted since engage(), or the last swap.
+  int swapLog();
+  // Under the core's lock: the stream is with the thread.
+  bool isCarrying() const { return core_->carrier == this && !handedOver_; }
+
   // The next frame. Not once the stream was handed over.
   virtual Carried carryNext() = 0;
   // This frame, and what follows it, is JavaScript's.
   void handOver();
   void wakeJs() { core_->tell(StreamCore::kWake); }
   // A row to be filled, which counts once rowCount_ says so; nullptr where the log is full.
-  double* nextRow() { return rowCount_ == kRowsMax ? nullptr : rows_ + rowCount_ * rowValues_; }
+  double* nextRow() { return rowCount_ == kRowsMax ? nullptr : half_ + rowCount_ * rowValues_; }
 
   const std::shared_ptr<StreamCore> core_;
   bool handedOver_ = false;  // since engage()
@@ -50,6 +58,7 @@ class FastPath : protected Carrier {
 
   const int rowValues_;
   double* const rows_;
+  double* half_;  // where rows go now
 };
 
 }  // namespace kvm_audio

@@ -31,6 +31,7 @@ Napi::Function PlayoutFastPath::define(Napi::Env env) {
                      {
                          InstanceMethod<&PlayoutFastPath::engageWith>("engage"),
                          InstanceMethod<&PlayoutFastPath::disengageTo>("disengage"),
+                         InstanceMethod<&PlayoutFastPath::harvestTo>("harvest"),
                          InstanceMethod<&PlayoutFastPath::rest>("rest"),
                      });
 }
@@ -47,7 +48,7 @@ PlayoutFastPath::PlayoutFastPath(const Napi::CallbackInfo& info)
       piece_(static_cast<std::size_t>(kPacketFramesMax) * core_->options.channels),
       bytes_(kReceiveBytes) {
   const bool roomy = pcmView(info[2]).length / core_->options.channels >= kPacketFramesMax &&
-                     doubleView(info[1]).length >= static_cast<size_t>(kRowsMax) * kValues &&
+                     doubleView(info[1]).length >= 2 * static_cast<size_t>(kRowsMax) * kValues &&
                      historyEndMax_ >= historyFrames_ + kPacketFramesMax &&
                      core_->options.slotFramesMax >= kPacketFramesMax;
   if (roomy) return;
@@ -84,13 +85,31 @@ Napi::Value PlayoutFastPath::disengageTo(const Napi::CallbackInfo& info) {
   // For JavaScript less time is left than for the thread: it is to be told sooner.
   core_->kick();
   closeSocket();
-  state_[kRingIndex] = index_;
-  state_[kHandedOver] = handedOver_ ? 1 : 0;
-  std::copy_n(state_, kStateValues, doubleView(info[0]).data);
+  tellState(doubleView(info[0]).data);
   decoder_.reset();
   resamplerReference_.Reset();
   resampler_ = nullptr;
   return Napi::Number::New(info.Env(), rows);
+}
+
+Napi::Value PlayoutFastPath::harvestTo(const Napi::CallbackInfo& info) {
+  double* const state = doubleView(info[0]).data;
+  int rows = -1;
+  {
+    const std::lock_guard<std::mutex> guard(core_->carrierLock);
+    if (isCarrying()) {
+      rows = swapLog();
+      state_[kTellAtUs] = state[kTellAtUs];
+      tellState(state);
+    }
+  }
+  return Napi::Number::New(info.Env(), rows);
+}
+
+void PlayoutFastPath::tellState(double* state) {
+  state_[kRingIndex] = index_;
+  state_[kHandedOver] = handedOver_ ? 1 : 0;
+  std::copy_n(state_, kStateValues, state);
 }
 
 Napi::Value PlayoutFastPath::rest(const Napi::CallbackInfo& info) {

@@ -14,6 +14,7 @@ namespace kvm_audio {
 
 // Playback: socket → packet → decoder, and the resampler where it is in the way → ring:
 //   new PlayoutFastPath(stream, rows: Float64Array, history: Int16Array, historyFrames)
+// `rows` has two halves: harvest() gives the one to JavaScript, and the thread goes on in the other.
 // `history` holds what was given out last, for splices: its newest `historyFrames` before an end
 // that moves; where no packet would find room behind it they go back to the start.
 //
@@ -73,6 +74,9 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   Napi::Value engageWith(const Napi::CallbackInfo& info);
   // (state) -> rows
   Napi::Value disengageTo(const Napi::CallbackInfo& info);
+  // (state) -> rows, while the thread goes on; -1 where it does not. Of `state` it takes kTellAtUs, and
+  // fills in the rest.
+  Napi::Value harvestTo(const Napi::CallbackInfo& info);
   // Bytes that were read and are JavaScript's, after disengage().
   Napi::Value rest(const Napi::CallbackInfo& info);
 
@@ -99,6 +103,7 @@ class PlayoutFastPath : public Napi::ObjectWrap<PlayoutFastPath>, private FastPa
   void commit(int frames);
   void remember(const int16_t* pcm, int frames);
   void closeSocket();
+  void tellState(double* state);
 
   Napi::Reference<Napi::Value> rowsReference_;
   Napi::Reference<Napi::Value> historyReference_;

@@ -29,6 +29,137 @@ function row(concealed: boolean, nowMs: number): CarriedPacket {
   };
 }
 
+type Fake = {
+  path: PlayoutFastPath;
+  /** Told by the next harvest(), or disengage(). */
+  rows: CarriedPacket[];
+  /** Whether the thread has handed over. */
+  handsOver: boolean;
+  log: string[];
+};
+
+/** A thread that has carried `rows` since it was asked last. */
+function fakePath(historyEnd: number): Fake {
+  let told: CarriedPacket[] = [];
+  const fake: Fake = {
+    rows: [],
+    handsOver: false,
+    log: [],
+    path: {
+      engage: () => true,
+      harvest: () => {
+        if (fake.handsOver) return undefined;
+        fake.log.push('harvest');
+        told = fake.rows.splice(0);
+        return told.length;
+      },
+      disengage: () => {
+        fake.log.push('disengage');
+        told = fake.rows.splice(0);
+        return told.length;
+      },
+      packet: (index: number) => told[index]!,
+      historyEnd,
+      get handedOver() {
+        return fake.handsOver;
+      },
+      takeRest: () => Buffer.alloc(0),
+    } as unknown as PlayoutFastPath,
+  };
+  return fake;
+}
+
+/** A stream that has come to rest, lent to a thread. */
+function lent(onCarried: (fast: FastPlayout, carried: CarriedPacket) => void = () => undefined) {
+  const bench = new PlayerBench();
+  Object.assign(bench.decoder, { role: {} });
+  bench.run(stream(packets, frameMs), 1_000 + packets * frameMs + 5);
+  const fake = fakePath(bench.player.played.end);
+  const source = { lend: () => 0, takeBack: () => undefined } as unknown as Connection;
+  const seqs: number[] = [];
+  const watcher: CarriedWatcher = {
+    onCarried: (packet, carried) => {
+      seqs.push(packet.seq);
+      bench.player.noteCarried(packet, carried);
+      onCarried(fast, carried);
+    },
+    onConcealed: (carried) => bench.player.noteConcealed(carried),
+  };
+  const device = { makeFastPath: () => fake.path } as unknown as PcmPlayback;
+  const fast: FastPlayout = new FastPlayout(device, bench.player, watcher);
+  fast.lend(source, bench.card.nowUs);
+  expect(fast.isLent).toBe(true);
+  const next = (index: number): CarriedPacket => {
+    const at = row(false, bench.nowMs + index * frameMs);
+    return { ...at, seq: packets + index, mediaTime: (packets + index) * frameMs * ms };
+  };
+  return { bench, fake, fast, seqs, next, source };
+}
+
+describe('catching up', () => {
+  test('tells what was carried, each packet once, while the thread goes on', () => {
+    const { bench, fake, fast, seqs, next } = lent();
+    fake.rows = [next(0), next(1)];
+    expect(fast.catchUp(bench.card.nowUs)).toBe(true);
+    expect([seqs, fast.isLent]).toEqual([[packets, packets + 1], true]);
+    fake.rows = [next(2)];
+    fast.takeBack();
+    expect([seqs.length, fast.isLent]).toEqual([3, false]);
+    expect(fake.log).toEqual(['harvest', 'disengage']);
+  });
+
+  test('does not where the stream is no longer what the thread was given', () => {
+    const { bench, fake, fast } = lent();
+    bench.player.setTarget(30);
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect([fake.log, fast.isLent]).toEqual([[], true]);
+  });
+
+  test('says so where a packet that was carried asks for more', () => {
+    const { bench, fast, fake, next } = lent((_fast, { seq }) => {
+      if (seq === packets + 1) bench.player.setTarget(30);
+    });
+    fake.rows = [next(0), next(1), next(2)];
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(fake.log).toEqual(['harvest']);
+  });
+
+  test('is not for a thread that has handed over, nor where none has the stream', () => {
+    const { bench, fake, fast, seqs } = lent();
+    fake.handsOver = true;
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    fast.takeBack();
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(seqs).toEqual([]);
+  });
+
+  test('tells all in their order where a packet has the stream taken back', () => {
+    const { bench, fake, fast, seqs, next } = lent((self, { seq }) => {
+      if (seq !== packets + 1) return;
+      fake.rows = [next(3)];
+      self.takeBack();
+    });
+    fake.rows = [next(0), next(1), next(2)];
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(seqs).toEqual([0, 1, 2, 3].map((index) => packets + index));
+    expect(fast.isLent).toBe(false);
+  });
+
+  test('leaves no lending in vain: after four of these it would rest', () => {
+    const { bench, fake, fast, next, source } = lent();
+    for (let i = 0; i < 6; i++) {
+      fake.rows = [next(i)];
+      expect(fast.catchUp(bench.card.nowUs)).toBe(true);
+      fake.handsOver = true;
+      fast.takeBack();
+      fake.handsOver = false;
+      fast.noteRead();
+      fast.lend(source, bench.card.nowUs);
+      expect(fast.isLent).toBe(true);
+    }
+  });
+});
+
 test('what was made up behind a packet that has the card closed is left out', () => {
   const bench = new PlayerBench();
   Object.assign(bench.decoder, { role: {} });

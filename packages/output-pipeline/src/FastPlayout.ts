@@ -1,5 +1,10 @@
 import { closeSync } from 'node:fs';
-import type { CarriedPacket, PcmPlayback, PlayoutFastPath } from '@kvm-audio/native-alsa/alsa';
+import type {
+  CarriedPacket,
+  PcmPlayback,
+  PlayoutEngagement,
+  PlayoutFastPath,
+} from '@kvm-audio/native-alsa/alsa';
 import { type Connection, ReceivedPacket } from '@kvm-audio/protocol';
 import type { Player } from './Player.js';
 import { historyFrames } from './Splicer.js';
@@ -19,7 +24,7 @@ export interface CarriedWatcher {
 /**
  * The fast path of an open card: while its stream is steady, packets go from the source's socket
  * to the ring on the card's own thread. It is lent the source and the player, and gives both back
- * as if every packet had come to the player.
+ * as if every packet had come to the player. What it has done so far it tells also meanwhile.
  */
 export class FastPlayout {
   readonly #path: PlayoutFastPath;
@@ -27,6 +32,13 @@ export class FastPlayout {
   readonly #watcher: CarriedWatcher;
   readonly #packet = new ReceivedPacket();
   #source: Connection | undefined;
+  /** What the thread was given the stream with. */
+  #engagement: PlayoutEngagement | undefined;
+  /** Of the packets that it told last, those that the watcher knows, and all. */
+  #told = 0;
+  #count = 0;
+  /** It has carried something since the lending. */
+  #hasCarried = false;
   /** It ended at something that is to be read first. */
   #isToRead = false;
   /** Lendings one after another that carried nothing. */
@@ -54,16 +66,37 @@ export class FastPlayout {
   /** Does nothing where the stream is not steady: it is for the player then. */
   lend(source: Connection, nowUs: number): void {
     if (this.#source || this.#isToRead || this.#restPackets > 0) return;
-    const steady = this.#player.steady(nowUs);
-    if (!steady) return;
+    const engagement = this.#player.engagement(nowUs);
+    if (!engagement) return;
     const fd = source.lend();
     if (fd === undefined) return;
-    if (this.#path.engage(fd, steady)) {
+    if (this.#path.engage(fd, engagement)) {
       this.#source = source;
+      this.#engagement = engagement;
+      this.#hasCarried = false;
       return;
     }
     closeSync(fd);
     source.takeBack(Buffer.alloc(0));
+  }
+
+  /**
+   * The watcher is told what was carried so far, while the thread goes on with the stream.
+   *
+   * @returns false where it does not, or is not to: who has need of the stream as it is takes it.
+   */
+  catchUp(nowUs: number): boolean {
+    const { steady } = this.#player;
+    if (!this.#goesOn) return false;
+    const carried = this.#path.harvest(steady.tellAtUs(nowUs));
+    if (carried === undefined) return false;
+    this.#tell(carried);
+    return this.#goesOn;
+  }
+
+  get #goesOn(): boolean {
+    const engagement = this.isLent ? this.#engagement : undefined;
+    return engagement !== undefined && this.#player.steady.goesOn(engagement);
   }
 
   /** What was read and not played comes to the source's handlers. */
@@ -71,11 +104,12 @@ export class FastPlayout {
     const source = this.#source;
     if (!source) return;
     this.#source = undefined;
-    const rows = this.#path.disengage();
-    for (let index = 0; index < rows; index++) this.#tell(this.#path.packet(index));
+    // In the middle of a catching up, where a packet has the card opened anew.
+    this.#tellOn();
+    this.#tell(this.#path.disengage());
     this.#player.played.end = this.#path.historyEnd;
     this.#isToRead = this.#path.handedOver;
-    this.#vain = this.#isToRead && rows === 0 ? this.#vain + 1 : 0;
+    this.#vain = this.#isToRead && !this.#hasCarried ? this.#vain + 1 : 0;
     if (this.#vain === vainMax) {
       this.#vain = 0;
       this.#restPackets = restPackets;
@@ -83,7 +117,21 @@ export class FastPlayout {
     source.takeBack(this.#path.takeRest());
   }
 
-  #tell(carried: CarriedPacket): void {
+  #tell(count: number): void {
+    this.#hasCarried ||= count > 0;
+    this.#count = count;
+    this.#told = 0;
+    this.#tellOn();
+  }
+
+  #tellOn(): void {
+    while (this.#told < this.#count) {
+      this.#told += 1;
+      this.#tellOne(this.#path.packet(this.#told - 1));
+    }
+  }
+
+  #tellOne(carried: CarriedPacket): void {
     if (carried.concealed) {
       this.#watcher.onConcealed(carried);
       return;

@@ -47,6 +47,11 @@ export class MarginKeeper {
     return this.#watch.isStarting;
   }
 
+  /** It leaves the pace alone, and nothing says that it will not. */
+  get isAtRest(): boolean {
+    return !this.isStarting && this.#drift.isAtRest;
+  }
+
   /**
    * When the pace may change next, by a packet of this length that came at `nowUs`: who plays the
    * following packets elsewhere is to be back then.

@@ -349,18 +349,18 @@ export class OutputPipeline implements Pipeline {
     return (ringFrames + this.#jitter.queuedFrames) / framesPerMs;
   }
 
-  report(tends: boolean): PipelineReport {
-    return this.#stream.hold(() => this.#report(tends));
-  }
-
   #tend(nowUs: number): void {
     const streaming = this.#arrivals.isStreaming(nowUs);
-    if (!streaming && this.#device.device?.counters().streaming) this.#player?.rest();
+    if (!streaming && this.#device.device?.counters().streaming) {
+      this.#stream.hold(() => this.#player?.rest());
+    }
     if (streaming && this.#source) this.#tellSource(nowUs);
   }
 
-  #report(tends: boolean): PipelineReport {
+  /** A steady stream goes on meanwhile. */
+  report(tends: boolean): PipelineReport {
     const nowUs = monotonicUs();
+    if (!this.#fast?.catchUp(nowUs)) this.#stream.hold(() => undefined);
     if (tends) this.#tend(nowUs);
     const device = this.#device.device?.counters();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);

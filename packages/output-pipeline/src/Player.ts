@@ -1,9 +1,9 @@
 import { framesAt, type JitterBuffer, type PacketSlot, type PlayoutStep } from '@kvm-audio/audio';
 import type { CarriedPacket, PlayoutEngagement } from '@kvm-audio/native-alsa/alsa';
 import { mediaRate, packetFlags, type ReceivedPacket } from '@kvm-audio/protocol';
-import { CardView, standstillUs } from './CardView.js';
+import { CardView } from './CardView.js';
 import { MarginKeeper } from './MarginKeeper.js';
-import { backlogFrames, scarceFrames } from './MarginWatch.js';
+import { backlogFrames } from './MarginWatch.js';
 import type { PcmSink, PcmSlot } from './PcmSink.js';
 import type { PlayerCounters, PlayerOptions, PlayerParts } from './PlayerParts.js';
 import { PlayoutChange } from './PlayoutChange.js';
@@ -11,6 +11,7 @@ import { PlayoutDecoder } from './PlayoutDecoder.js';
 import type { DecodedPacket, PlayoutLatency } from './PlayoutLatency.js';
 import { PlayoutWriter } from './PlayoutWriter.js';
 import { changeFramesMin, fadeFrames, type PlayedLine } from './Splicer.js';
+import { SteadyStream } from './SteadyStream.js';
 
 const framesPerMs = mediaRate / 1000;
 /** The longest Opus frame: the ring's slots hold no more, a longer packet is refused. */
@@ -37,6 +38,8 @@ export class Player {
   readonly #margin: MarginKeeper;
   readonly #writer: PlayoutWriter;
   readonly #change: PlayoutChange;
+  /** For a fast path. */
+  readonly steady: SteadyStream;
   /** What comes behind it is a copy, or a straggler: the margin is not for them. */
   #newestSeq: number | undefined;
 
@@ -53,6 +56,15 @@ export class Player {
     this.#margin = new MarginKeeper(options.target);
     this.#writer = new PlayoutWriter(sink, resampler, options.channels, packetFramesMax, () => {
       counters.drops.playback_ring_full += 1;
+    });
+    this.steady = new SteadyStream({
+      card: this.#card,
+      jitter,
+      decoder: this.#decoder,
+      writer: this.#writer,
+      margin: this.#margin,
+      change: this.#change,
+      goal: options.target,
     });
     if (options.joinsLate) this.#writer.breakOff();
   }
@@ -92,31 +104,10 @@ export class Player {
     this.#pump(nowUs);
   }
 
-  /**
-   * What a fast path needs to play what comes next; undefined where that is more than to decode it,
-   * or where this player's parts cannot be lent.
-   */
-  steady(nowUs: number): PlayoutEngagement | undefined {
+  /** See SteadyStream.engagement. */
+  engagement(nowUs: number): PlayoutEngagement | undefined {
     this.#look(nowUs);
-    const next = this.#jitter.plainNext;
-    const decoder = this.#decoder.role;
-    const { isPlaying, silenceFrames, lookUs } = this.#card;
-    const { isSettled, isResampling, resamplerRole: resampler } = this.#writer;
-    if (this.#change.frames !== 0 || this.#margin.isStarting || !isSettled) return undefined;
-    if (!isPlaying || !next || !decoder || (isResampling && !resampler)) return undefined;
-    const { goalFrames, lowWaterFrames } = this.#options.target;
-    return {
-      decoder,
-      resampler,
-      ...next, // not first: each such literal would have a hidden class of its own
-      historyEnd: this.played.end,
-      // A packet that ends a pause is for the player.
-      marginFramesMax: this.#jitter.pauses ? 0 : goalFrames + backlogFrames / 2,
-      scarceFrames: lowWaterFrames + scarceFrames,
-      silenceFrames,
-      standstillUs,
-      tellAtUs: this.#margin.paceEndUs(this.#jitter.packetFrames, lookUs),
-    };
+    return this.steady.engagement(this.played.end);
   }
 
   /** Where a fast path keeps what it gives out. */
@@ -124,7 +115,7 @@ export class Player {
     return this.#writer.played;
   }
 
-  /** A fast path has made up what did not come in time, as `steady` asked for it. */
+  /** A fast path has made up what did not come in time, as `engagement` asked for it. */
   noteConcealed(carried: CarriedPacket): void {
     this.#card.lookAs(carried);
     this.#jitter.passConcealed(carried.frames);
@@ -132,7 +123,7 @@ export class Player {
     this.#card.noteGiven(carried.committedFrames);
   }
 
-  /** A fast path has played a packet, as `steady` asked for it. */
+  /** A fast path has played a packet, as `engagement` asked for it. */
   noteCarried(packet: ReceivedPacket, carried: CarriedPacket): void {
     this.#card.lookAs(carried);
     this.#watchMargin(packet, carried.frames, carried.arrivalUs);

@@ -98,6 +98,7 @@ describe('a player that is told of carried packets', () => {
   ])('%s is where it would be had they come to it', (_, arrivals, concealed = false) => {
     const [carrying, plain] = both(arrivals, 1_000 + seconds * 1000);
     expect(carrying.carriedCount).toBeGreaterThan(packets / 4);
+    expect(carrying.caughtUpCount).toBeGreaterThan(3);
     expect(carrying.concealedCount > 10).toBe(concealed);
     expect(plain.carriedCount).toBe(0);
     expect(carrying.state).toEqual(plain.state);
@@ -138,24 +139,24 @@ describe('a player that is told of carried packets', () => {
 
   test('lends nothing before it plays, and nothing while a change is under way', () => {
     const bench = new CarryingBench(false);
-    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    expect(bench.player.engagement(bench.card.nowUs)).toBeUndefined();
     const arrivals = arriving();
     bench.run(arrivals.slice(0, 20), 1_200);
     // Its first windows are short.
-    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    expect(bench.player.engagement(bench.card.nowUs)).toBeUndefined();
     bench.run(arrivals.slice(20, 200), 3_005);
-    const steady = bench.player.steady(bench.card.nowUs);
+    const steady = bench.player.engagement(bench.card.nowUs);
     expect(steady).toMatchObject({ nextSeq: 200, playTime: 200 * packetMs * ms });
     expect(steady!.scarceFrames).toBeLessThan(targetMs * ms);
     expect(steady!.marginFramesMax).toBeGreaterThan(targetMs * ms);
     expect(steady!.tellAtUs).toBeGreaterThan(bench.card.nowUs);
     expect(steady!.tellAtUs).toBeLessThan(bench.card.nowUs + 2_300_000);
     bench.player.setTarget(2 * targetMs);
-    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    expect(bench.player.engagement(bench.card.nowUs)).toBeUndefined();
     bench.run(arrivals.slice(200, 400), 5_005);
-    expect(bench.player.steady(bench.card.nowUs)).toBeDefined();
+    expect(bench.player.engagement(bench.card.nowUs)).toBeDefined();
     bench.player.end(bench.card.nowUs);
-    expect(bench.player.steady(bench.card.nowUs)).toBeUndefined();
+    expect(bench.player.engagement(bench.card.nowUs)).toBeUndefined();
   });
 
   test('follows a way that becomes longer, and one that becomes shorter', () => {
