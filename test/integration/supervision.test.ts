@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type DaemonStatus, directions } from '@kvm-audio/client';
 import { limits } from '@kvm-audio/protocol';
 import { TestDaemon } from '../helpers/TestDaemon.js';
@@ -93,6 +94,23 @@ describe('the supervisor', () => {
     // It is told to end and, as it cannot hear that, is killed two seconds later.
     expect(status.output.downMs).toBeGreaterThan(1_900);
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');
+    await daemon.stop();
+  });
+
+  it('ends no pipeline that was stopped with all of the daemon, and goes on with it', async () => {
+    const { pid, output, input } = await daemon.status();
+    const pids = [pid, output.pid as number, input.pid as number];
+    for (const each of pids) process.kill(each, 'SIGSTOP');
+    await pause(5_000); // longer than one may be silent
+    for (const each of pids) process.kill(each, 'SIGCONT');
+    // Whoever is to be ended is known to be by then.
+    await pause(1_000);
+    const after = await daemon.waitForStatus(
+      'figures of both',
+      (now) => (now.output.reportAgeMs ?? 9e9) < 1_000 && (now.input.reportAgeMs ?? 9e9) < 1_000,
+    );
+    expect([after.output.restarts, after.input.restarts]).toEqual([0, 0]);
+    expect([after.output.pid, after.input.pid]).toEqual(pids.slice(1));
     await daemon.stop();
   });
 

@@ -8,7 +8,7 @@ process.stdout.on('error', () => stop.abort()); // who reads has gone
 const path = socketPath(runtimeFolder(), 'input');
 const listener = new Listener({ path, client: 'listener example', signal: stop.signal });
 listener.on('connected', (format) => console.error('listening:', format.level, format.bitrate));
-listener.on('gap', ({ ms }) => console.error(`missed ${ms} ms`));
+listener.on('gap', ({ ms }) => console.error(`missed ${ms.toFixed(0)} ms`));
 listener.on('disconnected', (error, retryMs) => {
   console.error(`${error?.message ?? 'closed'}, again in ${Math.round(retryMs)} ms`);
 });

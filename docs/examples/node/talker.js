@@ -4,7 +4,7 @@ import { opusPacketMs, runtimeFolder, socketPath, Talker } from '@kvm-audio/clie
 
 const path = socketPath(runtimeFolder(), 'output');
 const talker = new Talker({ path, client: 'talker example', takeover: true });
-talker.on('feedback', ({ lossPercent }) => console.error(`${lossPercent} % lost`));
+talker.on('feedback', ({ lossPercent }) => console.error(`${lossPercent.toFixed(1)} % lost`));
 talker.on('replaced', (by) => console.error(`replaced by ${by}`) ?? process.exit(1));
 await talker.connected();
 

@@ -2,7 +2,7 @@
 """A client of kvm-audio in one file: Python 3 and Debian's python3-msgpack. See docs/protocol.md.
 
 kvm_audio.py record FILE [SECONDS]   what the device hears, into FILE: Ogg where its name ends in
-                                     .opus or .ogg, else packets, each behind its length (u32)
+                                     .opus or .ogg, else packets, each behind its length (u16)
 kvm_audio.py play FILE [--takeover]  packets from such a file (no Ogg) to the device's output
 """
 import os
@@ -70,7 +70,7 @@ def record(path, seconds="5"):
             file.write(ogg_page(2, 0, 0, head) + ogg_page(0, 0, 1, b"OpusTags" + bytes(8)))
         for number, payload in enumerate((body[5] for body in connection if body[0] == 3), 2):
             last = (done := done + samples(payload)) >= float(seconds) * 48000
-            plain = struct.pack(">I", len(payload)) + payload
+            plain = struct.pack(">H", len(payload)) + payload
             file.write(ogg_page(4 * last, done, number, payload) if ogg else plain)
             if last:
                 return print(f"{number - 1} packets, {done / 48000:.2f} s in {path}")
@@ -78,12 +78,12 @@ def record(path, seconds="5"):
 
 def play(path, takeover=""):
     with open(path, "rb") as file:
-        if int.from_bytes(file.peek(4)[:4], "big") > 4096:  # longer than any packet
+        if int.from_bytes(file.peek(2)[:2], "big") > 4096:  # longer than any packet
             sys.exit(f"kvm_audio.py: {path}: play wants packets, each behind its length, no Ogg")
         connection = Connection("output.sock", "source", takeover=takeover == "--takeover")
         begin, media_time, seq = time.monotonic(), 0, 0
-        while len(length := file.read(4)) == 4:
-            payload = file.read(struct.unpack(">I", length)[0])
+        while len(length := file.read(2)) == 2:
+            payload = file.read(struct.unpack(">H", length)[0])
             time.sleep(max(0, begin + media_time / 48000 - time.monotonic()))
             connection.send([3, seq & 0xFFFFFFFF, media_time, None, int(seq == 0), payload])
             seq, media_time = seq + 1, media_time + samples(payload)

@@ -66,6 +66,17 @@ describe('what a bridge says', () => {
     ]);
   });
 
+  test('is not that something is heard again, until it is', () => {
+    log.connected('output');
+    for (const state of ['host-idle', 'idle', 'starting', 'degraded', 'idle', 'running'] as const)
+      log.streamIs('output', state, null);
+    expect(lines.slice(1)).toEqual([
+      'output is not heard (host-idle)',
+      'output is not heard (degraded)',
+      'output is heard again',
+    ]);
+  });
+
   test('is nothing of a stream that it is not connected to, and all anew when it is again', () => {
     log.streamIs('output', 'host-idle', 'it sleeps');
     expect(lines).toEqual([]);

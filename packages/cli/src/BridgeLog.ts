@@ -2,7 +2,12 @@ import type { Direction, ProtocolError, StreamState } from '@kvm-audio/client';
 import { escapeControls } from '@kvm-audio/protocol';
 
 /** In which a stream is whole, and still nothing of it is heard. */
-const silentStates: ReadonlySet<StreamState> = new Set(['no-device', 'host-idle', 'no-signal']);
+const silentStates: ReadonlySet<StreamState> = new Set([
+  'no-device',
+  'host-idle',
+  'no-signal',
+  'degraded',
+]);
 
 /** How each side says that it is so, and that it is over. */
 const words = {
@@ -50,7 +55,7 @@ export class BridgeLog {
       this.#silent.set(side, state);
       const why = reason === null ? '' : `: ${escapeControls(reason)}`;
       this.#write(`${side} ${words[side].silent} (${state})${why}`);
-    } else if (before !== undefined) {
+    } else if (before !== undefined && state === 'running') {
       this.#silent.delete(side);
       this.#write(`${side} ${words[side].again}`);
     }

@@ -4,7 +4,7 @@ import { quietPipeline, quietStatus } from '../../../test/helpers/quietStatus.js
 import { StreamWatch } from './StreamWatch.js';
 
 /** From one look to the next. */
-const lookMs = 5_000;
+const lookMs = 3_000;
 
 describe('a watch of the streams', () => {
   let watch: StreamWatch;

@@ -7,7 +7,7 @@ import {
 } from '@kvm-audio/client';
 
 /** Who hears nothing wants to know why in some seconds; feedback comes each two. */
-const lookMs = 5_000;
+const lookMs = 3_000;
 
 export type AskStatus = (signal: AbortSignal) => Promise<Pick<DaemonStatus, Direction>>;
 export type StreamNote = (side: Direction, state: StreamState, reason: string | null) => void;

@@ -109,6 +109,25 @@ describe('a device keeper', () => {
     expect(keeper.openingMs).toBe(0);
   });
 
+  test('warns once of an opening that gets no answer, and of none that did', async () => {
+    const { keeper, devices, lines } = bench();
+    keeper.start();
+    await settle();
+    jest.advanceTimersByTime(2_999);
+    expect(lines).toEqual([]);
+    jest.advanceTimersByTime(10_000);
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+      'the card does not open: its driver has not answered',
+    ]);
+    devices[0]?.events.opened({ rate: 48_000 });
+    keeper.reopen();
+    devices[0]?.join();
+    await settle();
+    devices[1]?.events.opened({ rate: 48_000 });
+    jest.advanceTimersByTime(10_000);
+    expect(lines).toHaveLength(1);
+  });
+
   test('opens one device, and tells when it is open', async () => {
     const { keeper, devices, owner } = bench();
     keeper.start();

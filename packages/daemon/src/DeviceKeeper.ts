@@ -48,6 +48,8 @@ export type DeviceOptions = {
 
 /** How often a lost device is tried: briskly after it was lost or something changed, then for ever. */
 const retry = { fastMs: 100, fastForMs: 30_000, slowMs: 1_000 };
+/** An opening that takes longer is told: some cards take a second. */
+const slowOpeningMs = 3_000;
 /** A device thread that hangs in the kernel is left behind after this. */
 const closeTimeoutMs = 500;
 
@@ -67,6 +69,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   #outdated = false;
   #negotiated: Negotiated | undefined;
   #openingAtMs = 0;
+  #openingTimer: NodeJS.Timeout | undefined;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #watch: FolderWatch | undefined;
@@ -143,13 +146,23 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     );
   }
 
+  #warnOfSlowOpening(): void {
+    const { device, log } = this.#options;
+    log.warn(
+      { device, afterMs: slowOpeningMs },
+      'the card does not open: its driver has not answered',
+    );
+  }
+
   #tryOpen(): void {
     if (!this.#wanted || this.#device) return;
     this.#openingAtMs = performance.now();
+    this.#openingTimer = setTimeout(() => this.#warnOfSlowOpening(), slowOpeningMs).unref();
     this.#outdated = false;
     const device = this.#open({
       opened: (negotiated) => {
         if (this.#device !== device) return;
+        clearTimeout(this.#openingTimer);
         this.#opened = true;
         this.#briskSinceMs = undefined;
         this.#negotiated = negotiated;
@@ -212,6 +225,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   #closeDevice(): void {
     const device = this.#device;
     if (!device) return;
+    clearTimeout(this.#openingTimer);
     this.#device = undefined;
     this.#opened = false;
     this.#owner.onClosing(device);

@@ -30,7 +30,7 @@ export const pipelineNotices = {
  * sleeps wakes with cold caches: each second instead took half as much again of the CPU of all
  * JavaScript in the daemon (docs/architecture.md has the figures).
  */
-const reportMsMax = 2_000;
+export const reportMsMax = 2_000;
 
 /** @returns a time in which whoever checks latency finds something new. */
 export function reportMs({ latency }: Config): number {

@@ -110,7 +110,8 @@ export type PipelineReport = {
   connectionsRefused: number;
   /**
    * Clients that were lost after their hello: they broke a rule of the protocol, did not read what
-   * they were sent, or their connection broke. Who just closes it is not counted.
+   * they were sent, or their connection broke, as that of who closes it with something unread. Who
+   * just closes it is not counted.
    */
   connectionDrops: number;
   framesReceived: number;

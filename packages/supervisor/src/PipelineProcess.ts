@@ -26,17 +26,14 @@ import {
   type ResultOf,
 } from '@kvm-audio/protocol';
 import { Downtime } from './Downtime.js';
+import { HangWatch } from './HangWatch.js';
 import { NewestReport } from './NewestReport.js';
 import { RestartPolicy } from './RestartPolicy.js';
 
-/** Times that bound a child's life. */
+/** Times that bound a child's end. */
 const deadlines = {
-  /** From spawn to `ready`: a small core that others keep busy starts Node in some seconds. */
-  readyMs: 30_000,
-  /** Without a heartbeat for so long the child hangs: two were missed. */
-  heartbeatMs: 4_500,
-  /** The device's thread has not come back from the kernel for so long: only its process' end helps. */
-  callMs: 3_000,
+  /** From its start until it says hello on its channel. */
+  helloMs: 30_000,
   /** From the stop message to SIGTERM, and from the start of a stop to SIGKILL. */
   termMs: 3_000,
   killMs: 5_000,
@@ -102,14 +99,17 @@ export class PipelineProcess {
   #child: ChildProcess | undefined;
   #channel: Connection | undefined;
   readonly #newest = new NewestReport();
+  readonly #hangs = new HangWatch({
+    ask: (deadlineMs) => this.#askReport(deadlineMs),
+    onHung: (reason) => this.#endHung(reason),
+  });
   #restarts = 0;
   #lastExit: string | null = null;
-  #lastExitAtMs = 0;
+  #lastExitAtMs: number | null = null;
   #hangReason: string | undefined;
   #readyAtMs: number | undefined;
   #retryAtMs: number | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
-  #watchTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #stderr = '';
   #fatalMessage: string | undefined;
@@ -141,11 +141,7 @@ export class PipelineProcess {
       restarts: this.#restarts,
       downMs: Math.round(this.#downtime.totalMs(performance.now())),
       lastExit: this.#lastExit,
-      // By today's wall clock, as lastFrameAtMs.
-      lastExitAtMs:
-        this.#lastExit === null
-          ? null
-          : Math.round(Date.now() - (performance.now() - this.#lastExitAtMs)),
+      lastExitAtMs: this.#lastExitAtMs,
       retryAfterMs:
         this.#retryAtMs === undefined
           ? null
@@ -182,12 +178,14 @@ export class PipelineProcess {
 
   /** Has `report` be that of now. Where the pipeline does not answer soon, it stays what it was. */
   async refresh(): Promise<void> {
+    if (this.#state === 'running')
+      await this.#newest.refresh((deadlineMs) => this.#askReport(deadlineMs));
+  }
+
+  async #askReport(deadlineMs: number): Promise<void> {
     const channel = this.#channel;
-    if (this.#state !== 'running' || !channel) return;
-    await this.#newest.refresh(async (deadlineMs) => {
-      const text = await channel.request('report.get', {}, deadlineMs);
-      if (this.#channel === channel) this.#noteReport(text);
-    });
+    const text = await channel?.request('report.get', {}, deadlineMs);
+    if (channel && this.#channel === channel) this.#noteReport(text);
   }
 
   /** Message, then SIGTERM, then SIGKILL. Resolves when the process has ended. Idempotent. */
@@ -202,7 +200,7 @@ export class PipelineProcess {
     const stopped = new Promise<void>((resolve) => this.#onStopped.push(resolve));
     if (this.#state === 'stopping') return stopped;
     this.#state = 'stopping';
-    clearTimeout(this.#watchTimer);
+    this.#hangs.end();
     // An answer is not needed: the end of the process is the answer.
     this.#channel?.request('pipeline.stop', {}).catch(() => undefined);
     this.#endChild(deadlines.termMs, deadlines.killMs - deadlines.termMs);
@@ -264,7 +262,7 @@ export class PipelineProcess {
       this.#stderr = (this.#stderr + text).slice(-stderrBytesMax);
     });
     this.#openChannel(ours);
-    this.#watch(deadlines.readyMs, 'not ready');
+    this.#hangs.begin();
   }
 
   #openChannel(fd: number): void {
@@ -272,7 +270,7 @@ export class PipelineProcess {
       ['pipeline'],
       () => ({ reply: this.#options.welcome(), handlers: this.#handlers() }),
       () => undefined,
-      deadlines.readyMs,
+      deadlines.helloMs,
     );
     const channel = new Connection(new SocketStream(fd), gate.handlers);
     gate.bind(channel);
@@ -297,7 +295,7 @@ export class PipelineProcess {
       this.#options.onServing(true);
       this.#readyAtMs = performance.now();
       this.#downtime.end(this.#readyAtMs);
-      this.#watch(deadlines.heartbeatMs, 'no heartbeat');
+      if (this.#state === 'running') this.#hangs.note(0);
     } else if (method === pipelineNotices.heartbeat) {
       this.#noteReport(params);
     } else if (method === pipelineNotices.log) {
@@ -309,25 +307,11 @@ export class PipelineProcess {
 
   #noteReport(text: unknown): void {
     const { callMs } = this.#newest.take(text);
-    this.#watch(deadlines.heartbeatMs, 'no heartbeat');
-    if (callMs >= deadlines.callMs)
-      this.#endHung(`a call on the card has not returned for ${callMs} ms`);
+    if (this.#state === 'running') this.#hangs.note(callMs);
   }
 
   #writeRecord({ level, message, fields, dropped }: LogRecord): void {
     this.#options.childLog[level](dropped ? { ...fields, dropped } : fields, message);
-  }
-
-  #watch(ms: number, reason: string): void {
-    clearTimeout(this.#watchTimer);
-    if (this.#state !== 'starting' && this.#state !== 'running') return;
-    const timer = setTimeout(() => {
-      // Where this process itself was stopped, heartbeats wait to be read: they are looked at first.
-      setImmediate(() => {
-        if (this.#watchTimer === timer) this.#endHung(`${reason} for ${ms} ms`);
-      });
-    }, ms);
-    this.#watchTimer = timer;
   }
 
   #endHung(reason: string): void {
@@ -359,7 +343,7 @@ export class PipelineProcess {
     this.#channel = undefined;
     this.#newest.forget();
     this.#options.onServing(false);
-    clearTimeout(this.#watchTimer);
+    this.#hangs.end();
     clearTimeout(this.#killTimer);
     if (this.#state === 'stopping') {
       this.#state = 'stopped';
@@ -371,7 +355,7 @@ export class PipelineProcess {
     const wasEnded = this.#hangReason !== undefined && code === exitCodes.ok;
     const end = wasEnded ? 'ended by the supervisor' : how;
     this.#lastExit = reason === undefined ? end : `${end}: ${reason}`;
-    this.#lastExitAtMs = performance.now();
+    this.#lastExitAtMs = Date.now();
     if (code !== null && unusableCodes.includes(code)) {
       this.#state = 'failed';
       this.#options.onUnusable(new FatalError(code, this.#fatalMessage ?? how));

@@ -41,10 +41,11 @@ export class ProcessMonitor {
   sample(nowMs: number): void {
     const pids = this.#pids();
     for (const pid of this.#watched.keys()) if (!pids.includes(pid)) this.#forget(pid);
-    for (const pid of pids) this.#look(pid, nowMs);
+    for (const pid of pids) this.look(pid, nowMs);
   }
 
-  #look(pid: number, nowMs: number): void {
+  /** At one that is new, so that something is known of it before the next sample. */
+  look(pid: number, nowMs: number): void {
     const watched = this.#watched.get(pid) ?? this.#watch(pid);
     if (!watched) return;
     const taken = watched.figures.read();

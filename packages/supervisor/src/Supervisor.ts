@@ -122,7 +122,9 @@ export class Supervisor {
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
-    const roundMs = Math.min(roundMsMax, this.#config.latency.checkMs);
+    const { checkMs } = this.#config.latency;
+    // Latency is checked in a round.
+    const roundMs = checkMs / Math.ceil(checkMs / roundMsMax);
     this.#round();
     this.#roundTimer = setInterval(() => this.#round(), roundMs);
   }
@@ -164,6 +166,7 @@ export class Supervisor {
       }
       unserved.end();
       this.#buffers.tell(direction);
+      if (process.pid !== null) this.#monitor.look(process.pid, performance.now());
     });
     unserved.begin();
     return { socket, process, unserved };
@@ -229,8 +232,11 @@ export class Supervisor {
   }
 
   #pids(): number[] {
-    const children = directions.map((direction) => this.#pipelines[direction].process.pid);
-    return [process.pid, ...children.filter((pid) => pid !== null)];
+    // One that starts is not yet what it will be.
+    const children = directions
+      .map((direction) => this.#pipelines[direction].process)
+      .flatMap(({ state, pid }) => (state === 'running' && pid !== null ? [pid] : []));
+    return [process.pid, ...children];
   }
 
   readonly #methods: MethodsOf<ControlMethods> = {

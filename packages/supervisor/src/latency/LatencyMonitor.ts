@@ -9,8 +9,8 @@ import {
 import { type Decision, LatencyOptimiser, type Observation } from './LatencyOptimiser.js';
 import { type Interval, LatencyWatch } from './LatencyWatch.js';
 
-/** A timer of milliseconds may be early by a fraction of one. */
-const earlyMs = 1;
+/** What calls may be late once, and not the next time. */
+const earlyMs = 100;
 
 /** A pipeline, as far as its latency goes. */
 export interface LatencySubject {
