@@ -78,7 +78,7 @@ def record(path, seconds="5"):
 
 def play(path, takeover=""):
     with open(path, "rb") as file:
-        if int.from_bytes(file.peek(2)[:2], "big") > 4096:  # longer than any packet
+        if not 0 < int.from_bytes(file.peek(2)[:2], "big") <= 4096:  # as long as a packet is
             sys.exit(f"kvm_audio.py: {path}: play wants packets, each behind its length, no Ogg")
         connection = Connection("output.sock", "source", takeover=takeover == "--takeover")
         begin, media_time, seq = time.monotonic(), 0, 0

@@ -252,7 +252,12 @@ export class PipelineProcess {
       if (child.pid === undefined)
         this.#onDeath(child, `cannot be started: ${error.message}`, null);
     });
-    child.on('exit', (code, signal) => this.#onDeath(child, describeExit(code, signal), code));
+    child.on('exit', (code, signal) => {
+      // What it said last, such as why it ends, may wait to be read: it is looked at first.
+      setImmediate(() =>
+        setImmediate(() => this.#onDeath(child, describeExit(code, signal), code)),
+      );
+    });
     if (child.pid === undefined) {
       closeSync(ours);
       return;
