@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { type Direction, directions, type PipelineReport } from '@kvm-audio/client';
 import { pcmFormat, playOn } from '../helpers/PcmRecording.js';
@@ -108,11 +109,11 @@ class Watched {
 
   async #waitForFrames(count: number): Promise<void> {
     const wanted = (await this.#framesReceived()) + count;
-    const isThere = async (): Promise<boolean> => {
+    for (let missing = count; missing > 0; missing = wanted - (await this.#framesReceived())) {
       this.#player?.assertRunning();
-      return (await this.#framesReceived()) >= wanted;
-    };
-    await waitFor(`${count} frames of both`, isThere, 90_000);
+      // Not more often than need be: for each answer the pipelines make a report.
+      await pause(missing * format.frameMs);
+    }
   }
 
   async #look(direction: Direction): Promise<Look> {
