@@ -60,6 +60,7 @@ export class CarryingBench extends PlayerBench {
   #wakeUp(): void {
     this.#wakesAtUs = Infinity;
     const { nowUs } = this.card;
+    if (this.#catchUp()) return;
     this.#hold(() => {
       for (const packet of this.#unread.splice(0))
         this.player.onPacket(receivedPacket(packet), nowUs);
@@ -95,12 +96,20 @@ export class CarryingBench extends PlayerBench {
   #catchUp(): boolean {
     const lent = this.#lent;
     const { steady } = this.player;
-    if (!lent || !steady.goesOn(lent)) return false;
+    if (!lent || this.#unread.length > 0 || this.#isMissing(lent)) return false;
+    if (!steady.goesOn(lent)) return false;
     lent.tellAtUs = steady.tellAtUs(this.card.nowUs);
     this.#tellLog();
     if (!steady.goesOn(lent)) return false;
     this.caughtUpCount += 1;
     return true;
+  }
+
+  /** Something was made up, or silence was played. */
+  #isMissing(lent: PlayoutEngagement): boolean {
+    const { streaming, silenceFrames } = this.card.playout();
+    const isMadeUp = this.#log.some(({ packet }) => !packet);
+    return isMadeUp || !streaming || silenceFrames !== lent.silenceFrames;
   }
 
   #hold(work: () => void): void {
@@ -114,6 +123,7 @@ export class CarryingBench extends PlayerBench {
   }
 
   #takeBack(): void {
+    this.#catchUp();
     const lent = this.#lent;
     if (!lent) return;
     this.#lent = undefined;

@@ -34,6 +34,20 @@ describe('a stream that is held', () => {
     expect(said).toEqual(['back', 'lent']);
   });
 
+  test('stays where it is while what was done is learnt, or is held where that cannot be', () => {
+    let goesOn = true;
+    const carried = new StreamHold(
+      () => said.push('back'),
+      () => said.push('lent'),
+      () => said.push('caught up') > 0 && goesOn,
+    );
+    carried.catchUp();
+    expect(said).toEqual(['caught up']);
+    goesOn = false;
+    carried.catchUp();
+    expect(said).toEqual(['caught up', 'caught up', 'back', 'lent']);
+  });
+
   test('is lent on release, where nobody holds it', () => {
     stream.release();
     expect(said).toEqual(['lent']);

@@ -85,7 +85,10 @@ function lent(onCarried: (fast: FastPlayout, carried: CarriedPacket) => void = (
     },
     onConcealed: (carried) => bench.player.noteConcealed(carried),
   };
-  const device = { makeFastPath: () => fake.path } as unknown as PcmPlayback;
+  const device = {
+    makeFastPath: () => fake.path,
+    playout: () => bench.card.playout(),
+  } as unknown as PcmPlayback;
   const fast: FastPlayout = new FastPlayout(device, bench.player, watcher);
   fast.lend(source, bench.card.nowUs);
   expect(fast.isLent).toBe(true);
@@ -103,9 +106,9 @@ describe('catching up', () => {
     expect(fast.catchUp(bench.card.nowUs)).toBe(true);
     expect([seqs, fast.isLent]).toEqual([[packets, packets + 1], true]);
     fake.rows = [next(2)];
-    fast.takeBack();
+    fast.takeBack(bench.card.nowUs);
     expect([seqs.length, fast.isLent]).toEqual([3, false]);
-    expect(fake.log).toEqual(['harvest', 'disengage']);
+    expect(fake.log).toEqual(['harvest', 'harvest', 'disengage']);
   });
 
   test('does not where the stream is no longer what the thread was given', () => {
@@ -124,11 +127,29 @@ describe('catching up', () => {
     expect(fake.log).toEqual(['harvest']);
   });
 
+  test('says so where something was made up, as the player is to know at once', () => {
+    const { bench, fake, fast } = lent();
+    fake.rows = [row(true, bench.nowMs)];
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(fake.log).toEqual(['harvest']);
+    expect(bench.counters.concealedFrames).toBe(5 * ms);
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(fake.log).toEqual(['harvest']);
+  });
+
+  test('does not where silence was played, of which the player does not know', () => {
+    const { bench, fake, fast } = lent();
+    const playout = bench.card.playout();
+    bench.card.playout = () => ({ ...playout, silenceFrames: playout.silenceFrames + 48 });
+    expect(fast.catchUp(bench.card.nowUs)).toBe(false);
+    expect(fake.log).toEqual([]);
+  });
+
   test('is not for a thread that has handed over, nor where none has the stream', () => {
     const { bench, fake, fast, seqs } = lent();
     fake.handsOver = true;
     expect(fast.catchUp(bench.card.nowUs)).toBe(false);
-    fast.takeBack();
+    fast.takeBack(bench.card.nowUs);
     expect(fast.catchUp(bench.card.nowUs)).toBe(false);
     expect(seqs).toEqual([]);
   });
@@ -137,7 +158,7 @@ describe('catching up', () => {
     const { bench, fake, fast, seqs, next } = lent((self, { seq }) => {
       if (seq !== packets + 1) return;
       fake.rows = [next(3)];
-      self.takeBack();
+      self.takeBack(bench.card.nowUs);
     });
     fake.rows = [next(0), next(1), next(2)];
     expect(fast.catchUp(bench.card.nowUs)).toBe(false);
@@ -151,7 +172,7 @@ describe('catching up', () => {
       fake.rows = [next(i)];
       expect(fast.catchUp(bench.card.nowUs)).toBe(true);
       fake.handsOver = true;
-      fast.takeBack();
+      fast.takeBack(bench.card.nowUs);
       fake.handsOver = false;
       fast.noteRead();
       fast.lend(source, bench.card.nowUs);
@@ -167,13 +188,17 @@ test('what was made up behind a packet that has the card closed is left out', ()
   const rows = [row(false, bench.nowMs), row(true, bench.nowMs)];
   const path = {
     engage: () => true,
+    harvest: () => undefined,
     disengage: () => rows.length,
     packet: (index: number) => rows[index]!,
     historyEnd: bench.player.played.end,
     handedOver: false,
     takeRest: () => Buffer.alloc(0),
   };
-  const device = { makeFastPath: () => path as unknown as PlayoutFastPath };
+  const device = {
+    makeFastPath: () => path as unknown as PlayoutFastPath,
+    playout: () => bench.card.playout(),
+  };
   const source = { lend: () => 0, takeBack: () => undefined };
   let player: Player | undefined = bench.player;
   const watcher: CarriedWatcher = {
@@ -188,6 +213,6 @@ test('what was made up behind a packet that has the card closed is left out', ()
   const fast = new FastPlayout(device as unknown as PcmPlayback, bench.player, watcher);
   fast.lend(source as unknown as Connection, bench.card.nowUs);
   expect(fast.isLent).toBe(true);
-  fast.takeBack();
+  fast.takeBack(bench.card.nowUs);
   expect([fast.isLent, bench.counters.concealedFrames]).toEqual([false, 0]);
 });

@@ -27,6 +27,7 @@ export interface CarriedWatcher {
  * as if every packet had come to the player. What it has done so far it tells also meanwhile.
  */
 export class FastPlayout {
+  readonly #device: Pick<PcmPlayback, 'playout'>;
   readonly #path: PlayoutFastPath;
   readonly #player: Player;
   readonly #watcher: CarriedWatcher;
@@ -37,8 +38,9 @@ export class FastPlayout {
   /** Of the packets that it told last, those that the watcher knows, and all. */
   #told = 0;
   #count = 0;
-  /** It has carried something since the lending. */
+  /** Since the lending: it has carried something, and has made something up. */
   #hasCarried = false;
+  #hasConcealed = false;
   /** It ended at something that is to be read first. */
   #isToRead = false;
   /** Lendings one after another that carried nothing. */
@@ -47,6 +49,7 @@ export class FastPlayout {
   #restPackets = 0;
 
   constructor(device: PcmPlayback, player: Player, watcher: CarriedWatcher) {
+    this.#device = device;
     this.#path = device.makeFastPath(player.played.line, historyFrames);
     this.#player = player;
     this.#watcher = watcher;
@@ -74,6 +77,7 @@ export class FastPlayout {
       this.#source = source;
       this.#engagement = engagement;
       this.#hasCarried = false;
+      this.#hasConcealed = false;
       return;
     }
     closeSync(fd);
@@ -86,21 +90,31 @@ export class FastPlayout {
    * @returns false where it does not, or is not to: who has need of the stream as it is takes it.
    */
   catchUp(nowUs: number): boolean {
-    const { steady } = this.#player;
-    if (!this.#goesOn) return false;
-    const carried = this.#path.harvest(steady.tellAtUs(nowUs));
+    if (this.#told < this.#count || !this.#goesOn(nowUs)) return false;
+    const carried = this.#path.harvest(this.#player.steady.tellAtUs(nowUs));
     if (carried === undefined) return false;
     this.#tell(carried);
-    return this.#goesOn;
+    return this.#goesOn(nowUs);
   }
 
-  get #goesOn(): boolean {
+  /** Nothing is missing, and nothing that was carried asks for more than the thread was given. */
+  #goesOn(nowUs: number): boolean {
     const engagement = this.isLent ? this.#engagement : undefined;
-    return engagement !== undefined && this.#player.steady.goesOn(engagement);
+    if (!engagement || this.#hasConcealed) return false;
+    const { streaming, silenceFrames } = this.#device.playout(nowUs);
+    return (
+      streaming &&
+      silenceFrames === engagement.silenceFrames &&
+      this.#player.steady.goesOn(engagement)
+    );
   }
 
-  /** What was read and not played comes to the source's handlers. */
-  takeBack(): void {
+  /**
+   * What was read and not played comes to the source's handlers. Most of what was carried is told
+   * before: meanwhile the thread plays what comes.
+   */
+  takeBack(nowUs: number): void {
+    this.catchUp(nowUs);
     const source = this.#source;
     if (!source) return;
     this.#source = undefined;
@@ -133,6 +147,7 @@ export class FastPlayout {
 
   #tellOne(carried: CarriedPacket): void {
     if (carried.concealed) {
+      this.#hasConcealed = true;
       this.#watcher.onConcealed(carried);
       return;
     }

@@ -84,8 +84,9 @@ export class OutputPipeline implements Pipeline {
   #player: Player | undefined;
   #fast: FastPlayout | undefined;
   readonly #stream = new StreamHold(
-    () => this.#fast?.takeBack(),
+    () => this.#fast?.takeBack(monotonicUs()),
     () => this.#source && this.#fast?.lend(this.#source, monotonicUs()),
+    () => this.#fast?.catchUp(monotonicUs()) ?? false,
   );
   readonly #cardRate: CardRate;
   readonly #figures = new ClientFigures();
@@ -134,7 +135,7 @@ export class OutputPipeline implements Pipeline {
       {
         onOpened: (device, negotiated) => this.#onOpened(device, negotiated),
         onWake: () => {
-          this.#stream.hold(() => undefined);
+          this.#stream.catchUp();
           if (this.#fast?.isLent) return; // the card's thread sees to it
           this.#stream.hold(() => this.#player?.onLowWater(monotonicUs()));
         },
@@ -297,7 +298,7 @@ export class OutputPipeline implements Pipeline {
   #onClosing(device: PcmPlayback): void {
     const fast = this.#fast;
     this.#fast = undefined; // what comes now is not to be lent again
-    fast?.takeBack();
+    fast?.takeBack(monotonicUs());
     this.#faults.end(device.counters());
     const player = this.#player;
     // What waits for a card that stands still is silence: the sound is counted already.
@@ -360,7 +361,7 @@ export class OutputPipeline implements Pipeline {
   /** A steady stream goes on meanwhile. */
   report(tends: boolean): PipelineReport {
     const nowUs = monotonicUs();
-    if (!this.#fast?.catchUp(nowUs)) this.#stream.hold(() => undefined);
+    this.#stream.catchUp();
     if (tends) this.#tend(nowUs);
     const device = this.#device.device?.counters();
     const hangs = hangingCall(device, this.#device.openingMs, nowUs);
