@@ -67,8 +67,9 @@ async function startProgram({ level, profile, frameMs, application }: Setting): 
     const { output, input } = await daemon.status();
     return {
       folder: daemon.folder,
-      // For ten seconds it does not trust what it knows of the source; then its margin falls.
-      settleSeconds: 20,
+      // For ten seconds it does not trust what it knows of the source; then its margin falls. And what
+      // it tells of its latency is of the last 20 s.
+      settleSeconds: 32,
       // V8 compiles what runs once a second over most of four minutes, here for eight programs at a
       // time on two cores.
       warmUpSeconds: 240,
