@@ -359,8 +359,9 @@ describe('messages of JavaScript’s', () => {
     const bench = await open([client]);
     let texts = 0;
     let handOvers = 0;
+    const carried = () => bench.frames.filter((frame) => frame.carried).length;
     bench.engage();
-    while (texts < 300) {
+    while (texts < 300 || carried() <= 50 || handOvers === 0) {
       // Longer than the kernel takes at once, and filled with what no packet has.
       const length = 3_000 + ((texts * 7_919) % 20_000);
       const text = Buffer.alloc(4 + length, 0xaa);
@@ -386,8 +387,6 @@ describe('messages of JavaScript’s', () => {
     expect(others).toHaveLength(texts);
     expect(others.every((bytes) => bytes.subarray(4).every((byte) => byte === 0xaa))).toBe(true);
     expect(packets.map((bytes) => packetOf(bytes).seq)).toEqual(packets.map((_, i) => i));
-    expect(bench.frames.filter(({ carried }) => carried).length).toBeGreaterThan(50);
-    expect(handOvers).toBeGreaterThan(0);
   });
 });
 
