@@ -54,6 +54,7 @@ export class Link {
   readonly #reconnector = new Reconnector(() => void this.#try());
   readonly #waiters = new Set<Waiter>();
   readonly #close = (): void => this.close();
+  #closed = false;
   #connection: Connection | undefined;
   #format: StreamFormat | undefined;
 
@@ -72,7 +73,7 @@ export class Link {
   }
 
   get closed(): boolean {
-    return this.#abort.signal.aborted;
+    return this.#closed;
   }
 
   /** While there is one. */
@@ -107,6 +108,7 @@ export class Link {
     if (this.closed) return;
     this.#signal?.removeEventListener('abort', this.#close);
     this.#reconnector.stop();
+    this.#closed = true;
     this.#abort.abort();
     this.#connection?.end();
     const error = new ProtocolError('CONNECTION_CLOSED', 'the client was closed');

@@ -194,7 +194,11 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
       this.#counters.missedMs += gap.ms;
       tell(() => this.emit('gap', gap));
     }
-    for (const queue of this.#queues) this.#counters.droppedPackets += queue.push(packet);
+    if (this.#queues.size > 0) this.#queue(packet);
     tell(() => this.emit('packet', packet));
+  }
+
+  #queue(packet: ReceivedPacket): void {
+    for (const queue of this.#queues) this.#counters.droppedPackets += queue.push(packet);
   }
 }

@@ -1,5 +1,5 @@
-import { type AudioPacket, limits, mediaRate } from '@kvm-audio/protocol';
-import { opusPacketMs } from './opusPacketMs.js';
+import { limits, mediaRate, ReceivedPacket } from '@kvm-audio/protocol';
+import { packetMsOf } from './opusPacketMs.js';
 
 const samplesPerMs = mediaRate / 1_000;
 const packetMs = { min: 2.5, max: 120 };
@@ -24,6 +24,18 @@ export type TalkerPacket = {
   flags?: number | undefined;
 };
 
+/** A packet with its place in the stream. Its payload is `bytes[payloadStart, payloadEnd)`. */
+export type PlacedPacket = {
+  seq: number;
+  mediaTime: number;
+  captureTimeUs: number | undefined;
+  flags: number;
+  durationMs: number;
+  bytes: Uint8Array;
+  payloadStart: number;
+  payloadEnd: number;
+};
+
 function checkCount(name: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new RangeError(`${name} must be an integer from 0 to ${max}, not ${value}`);
@@ -31,6 +43,17 @@ function checkCount(name: string, value: number, max: number): number {
 
 /** Where the stream of a talker is: it goes on through every packet, sent or not. */
 export class SentStream {
+  /** One object for all packets. */
+  readonly #placed: PlacedPacket = {
+    seq: 0,
+    mediaTime: 0,
+    captureTimeUs: undefined,
+    flags: 0,
+    durationMs: 0,
+    bytes: new Uint8Array(0),
+    payloadStart: 0,
+    payloadEnd: 0,
+  };
   #nextSeq = 0;
   #nextMediaTime = 0;
 
@@ -39,35 +62,52 @@ export class SentStream {
    *
    * @param durationMs where the caller knows it better than the packet's first bytes.
    * @param defaultMs for a packet that does not say.
+   * @returns it with its place; good until the next.
    * @throws RangeError naming the field.
    */
-  next(
-    packet: TalkerPacket,
-    durationMs: number | undefined,
-    defaultMs: number,
-  ): { next: AudioPacket; ms: number } {
-    const { payload, captureTimeUs } = packet;
-    const bytesMax = limits.packetPayloadBytesMax;
-    if (!(payload instanceof Uint8Array)) throw new RangeError('payload must be a Uint8Array');
-    if (payload.length < 1 || payload.length > bytesMax) {
-      throw new RangeError(`payload of ${payload.length} bytes, 1 to ${bytesMax}`);
-    }
-    const ms = durationMs ?? opusPacketMs(payload) ?? defaultMs;
+  next(packet: TalkerPacket, durationMs: number | undefined, defaultMs: number): PlacedPacket {
+    const placed = this.#placed;
+    placePayload(packet, placed);
+    const { bytes, payloadStart, payloadEnd } = placed;
+    const second = payloadEnd - payloadStart > 1 ? bytes[payloadStart + 1] : 0;
+    const ms = durationMs ?? packetMsOf(bytes[payloadStart] ?? 0, second ?? 0) ?? defaultMs;
     if (!(ms >= packetMs.min && ms <= packetMs.max)) {
       throw new RangeError(`durationMs must be ${packetMs.min} to ${packetMs.max}, not ${ms}`);
     }
-    const seq = checkCount('seq', packet.seq ?? this.#nextSeq, 0xffff_ffff);
-    const mediaTime = checkCount(
+    const { captureTimeUs } = packet;
+    placed.durationMs = ms;
+    placed.seq = checkCount('seq', packet.seq ?? this.#nextSeq, 0xffff_ffff);
+    placed.mediaTime = checkCount(
       'mediaTime',
       packet.mediaTime ?? this.#nextMediaTime,
       Number.MAX_SAFE_INTEGER,
     );
-    if (captureTimeUs !== undefined) {
-      checkCount('captureTimeUs', captureTimeUs, Number.MAX_SAFE_INTEGER);
-    }
-    const flags = checkCount('flags', packet.flags ?? 0, 0x7f);
-    this.#nextSeq = (seq + 1) >>> 0;
-    this.#nextMediaTime = mediaTime + Math.round(ms * samplesPerMs);
-    return { next: { seq, mediaTime, captureTimeUs, flags, payload }, ms };
+    placed.captureTimeUs =
+      captureTimeUs === undefined
+        ? undefined
+        : checkCount('captureTimeUs', captureTimeUs, Number.MAX_SAFE_INTEGER);
+    placed.flags = checkCount('flags', packet.flags ?? 0, 0x7f);
+    this.#nextSeq = (placed.seq + 1) >>> 0;
+    this.#nextMediaTime = placed.mediaTime + Math.round(ms * samplesPerMs);
+    return placed;
   }
+}
+
+/** A listener's packet is taken where it lies: a view of each would cost more than all the rest. */
+function placePayload(packet: TalkerPacket, placed: PlacedPacket): void {
+  if (packet instanceof ReceivedPacket) {
+    placed.bytes = packet.bytes;
+    placed.payloadStart = packet.payloadStart;
+    placed.payloadEnd = packet.payloadEnd;
+    return;
+  }
+  const { payload } = packet;
+  const bytesMax = limits.packetPayloadBytesMax;
+  if (!(payload instanceof Uint8Array)) throw new RangeError('payload must be a Uint8Array');
+  if (payload.length < 1 || payload.length > bytesMax) {
+    throw new RangeError(`payload of ${payload.length} bytes, 1 to ${bytesMax}`);
+  }
+  placed.bytes = payload;
+  placed.payloadStart = 0;
+  placed.payloadEnd = payload.length;
 }

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
 import {
-  type AudioPacket,
   type ClientStats,
   type Connection,
   clientNotices,
@@ -11,8 +10,8 @@ import {
   type StreamFormat,
 } from '@kvm-audio/protocol';
 import { Link, type ServerNotice, type WaitOptions } from './Link.js';
-import { OutgoingCopy } from './OutgoingCopy.js';
-import { SentStream, type TalkerPacket } from './SentStream.js';
+import { messageRoom, OutgoingMessage } from './OutgoingMessage.js';
+import { type PlacedPacket, SentStream, type TalkerPacket } from './SentStream.js';
 import { tell } from './tell.js';
 
 /**
@@ -91,6 +90,8 @@ const defaultFrameMs = 20;
 export class Talker extends EventEmitter<TalkerEvents> {
   readonly #link: Link;
   readonly #stream = new SentStream();
+  readonly #room = messageRoom();
+  #message = new OutgoingMessage(this.#room);
   #sender: PacketSender | undefined;
   /** The next packet is the first after a gap. */
   #gap = false;
@@ -168,9 +169,9 @@ export class Talker extends EventEmitter<TalkerEvents> {
    */
   send(packet: TalkerPacket, durationMs?: number): SendResult {
     const frameMs = this.format?.frameMs ?? defaultFrameMs;
-    const { next, ms } = this.#stream.next(packet, durationMs, frameMs);
+    const next = this.#stream.next(packet, durationMs, frameMs);
     const sender = this.#link.connection ? this.#sender : undefined;
-    const result = sender ? this.#offer(sender, next, ms) : 'dropped';
+    const result = sender ? this.#offer(sender, next) : 'dropped';
     if (!sender) {
       this.#dropped += 1;
       this.#gap = true;
@@ -195,10 +196,12 @@ export class Talker extends EventEmitter<TalkerEvents> {
     this.#link.close();
   }
 
-  #offer(sender: PacketSender, packet: AudioPacket, ms: number): SendResult {
+  #offer(sender: PacketSender, packet: PlacedPacket): SendResult {
     const { dropped } = sender;
-    const flags = packet.flags | (this.#gap ? packetFlags.discontinuity : 0);
-    sender.offer(new OutgoingCopy(packet, flags, ms));
+    const message = this.#message;
+    message.write(packet, packet.flags | (this.#gap ? packetFlags.discontinuity : 0));
+    sender.offer(message);
+    if (message.kept) this.#message = new OutgoingMessage(this.#room);
     this.#gap = false;
     if (sender.dropped > dropped) return 'dropped';
     return sender.queuedMs > 0 ? 'queued' : 'taken';

@@ -7,11 +7,11 @@ import type { ReceiveBuffer } from './ReceiveBuffer.js';
 
 type MakeSocket = (receive: ReceiveBuffer, events: ByteStreamEvents) => Socket;
 
-/** Of a socket that is connected; undefined where this Node does not say. */
-function fileDescriptor(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
-  const fd = socket.connecting ? undefined : handle?.fd;
-  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+/** What Node's socket has its descriptor in, as long as it is open. */
+type Handle = { fd?: unknown } | null | undefined;
+
+function handleOf(socket: Socket): Handle {
+  return (socket as { _handle?: Handle })._handle;
 }
 
 /**
@@ -23,6 +23,8 @@ export class NodeStream implements ByteStream {
   #socket: Socket | undefined;
   #events: ByteStreamEvents | undefined;
   #inFlight = 0;
+  #handle: Handle;
+  #fd: number | undefined;
   #error: Error | undefined;
 
   private constructor(make: MakeSocket) {
@@ -99,13 +101,26 @@ export class NodeStream implements ByteStream {
    * @returns the bytes that the kernel took, 0 or more.
    */
   #writeNow({ bytes, start, end }: OutgoingPacket): number {
-    const fd = this.#socket && fileDescriptor(this.#socket);
+    const fd = this.#descriptor();
     if (fd === undefined || this.queuedBytes > 0) return 0;
     try {
       return writeSync(fd, bytes, start, end - start);
     } catch {
       return 0;
     }
+  }
+
+  /** Of a socket that is connected; undefined where this Node does not say. The handle is asked once. */
+  #descriptor(): number | undefined {
+    const socket = this.#socket;
+    if (!socket || socket.connecting) return undefined;
+    const handle = handleOf(socket);
+    if (handle !== this.#handle) {
+      const fd = handle?.fd;
+      this.#handle = handle;
+      this.#fd = typeof fd === 'number' && fd >= 0 ? fd : undefined;
+    }
+    return this.#fd;
   }
 
   end(): void {

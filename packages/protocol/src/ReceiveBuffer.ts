@@ -1,5 +1,5 @@
-import { strict as assert } from 'node:assert';
 import { ProtocolError } from './errors.js';
+import { invariant } from './invariant.js';
 import { lengthFieldBytes, limits } from './limits.js';
 
 /** Called with each whole message body, in place; the bytes are good until it returns. */
@@ -42,7 +42,7 @@ export class ReceiveBuffer {
   /** `count` bytes were put at the beginning of `writable()`. */
   received(count: number, onMessage: OnMessage): void {
     this.#end += count;
-    assert(this.#end <= capacityBytes, 'the socket wrote past the receive buffer');
+    invariant(this.#end <= capacityBytes, 'the socket wrote past the receive buffer');
     this.#drain(onMessage);
   }
 

@@ -1,5 +1,5 @@
-import { strict as assert } from 'node:assert';
 import { ProtocolError } from './errors.js';
+import { invariant } from './invariant.js';
 import { lengthFieldBytes, limits } from './limits.js';
 
 /** Bits of an audio packet's flags. They are the stream's, not one client's. */
@@ -100,8 +100,8 @@ export function writePacketHeader(
   captureTimeUs: number | undefined,
   flags: number,
 ): number {
-  assert(payloadBytes >= 1 && payloadBytes <= limits.packetPayloadBytesMax, 'payload length');
-  assert(Number.isSafeInteger(mediaTime) && mediaTime >= 0, 'mediaTime is an unsigned integer');
+  invariant(payloadBytes >= 1 && payloadBytes <= limits.packetPayloadBytesMax, 'payload length');
+  invariant(Number.isSafeInteger(mediaTime) && mediaTime >= 0, 'mediaTime is an unsigned integer');
   const start = captureTimeUs === undefined ? 8 : 0;
   const end = packetHeaderBytesMax + payloadBytes;
   writeUint32(slot, start, end - start - lengthFieldBytes);
@@ -117,7 +117,7 @@ export function writePacketHeader(
   slot[at + 1] = tag.bin16;
   slot[at + 2] = payloadBytes >>> 8;
   slot[at + 3] = payloadBytes;
-  assert(at + 4 === packetHeaderBytesMax, 'the header ends where the payload begins');
+  invariant(at + 4 === packetHeaderBytesMax, 'the header ends where the payload begins');
   return start;
 }
 
@@ -172,7 +172,7 @@ export class AudioPacketReader {
   read(bytes: Buffer, start: number, end: number): ReceivedPacket {
     this.#bytes = bytes;
     this.#at = fieldsStart(bytes, start, end);
-    assert(this.#at >= 0, 'an audio packet');
+    invariant(this.#at >= 0, 'an audio packet');
     this.#end = end;
     const packet = this.packet;
     packet.bytes = bytes;
