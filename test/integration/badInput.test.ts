@@ -226,6 +226,8 @@ describe('kvm-audiod on bad input', () => {
     [['quality', 'bogus'], 'unknown command bogus'],
     [['quality', 'set'], 'missing: <direction> <level>'],
     [['quality', 'set', 'input'], 'missing: <level>'],
+    [['quality', 'set', '--json', 'input'], 'missing: <level>'],
+    [['quality', 'set', '--bogus', 'input', 'low'], 'unknown argument --bogus'],
     [['quality', 'set', 'up', 'low'], '<direction> must be one of output, input, not "up"'],
     [['quality', 'set', 'input', 'best'], `<level> must be one of ${levels}, not "best"`],
     [['quality', 'set', 'input', 'low', 'more'], 'unknown argument more'],

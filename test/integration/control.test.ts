@@ -102,6 +102,10 @@ describe('a running daemon', () => {
     }
     expect(await cli('quality', 'get')).toMatch(/input\s+medium\s+64\s+48000\s+1\s+20\s+audio/);
     expect(await cli('quality', 'set', 'input', 'ultra')).toMatch(/input\s+ultra\s+256\s+48000/);
+    expect(JSON.parse(await cli('quality', 'set', '--json', 'input', 'ultra'))).toMatchObject({
+      direction: 'input',
+      level: 'ultra',
+    });
     expect((await daemon.status()).input.level).toBe('ultra');
   });
 

@@ -1,5 +1,5 @@
 import { escapeControls } from '@kvm-audio/protocol';
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { bridgeCommand } from './commands/bridge.js';
 import { demoCommand } from './commands/demo.js';
 import { latencyCommand } from './commands/latency.js';
@@ -31,14 +31,19 @@ function die(error: unknown): never {
   process.exit(exitCodeOf[code] ?? exitCodes.failed);
 }
 
-function refuseUsage(message: string, argv: readonly string[]): never {
-  const text = usageText(message, argv, setPositionals);
+/** What the parser knows of the command that it is at. Its declarations leave it out. */
+type WithOptions = { getOptions(): { key: Record<string, unknown> } };
+
+function refuseUsage(message: string, argv: readonly string[], parser: Argv): never {
+  const { key } = (parser as Argv & WithOptions).getOptions();
+  const text = usageText(message, argv, setPositionals, Object.keys(key));
   console.error(`kvm-audioctl: ${escapeControls(text)} (--help shows how)`);
   process.exit(exitCodes.usage);
 }
 
 async function main(argv: string[]): Promise<void> {
-  await yargs(argv)
+  const parser = yargs(argv);
+  await parser
     .scriptName('kvm-audioctl')
     .locale('en')
     .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
@@ -60,7 +65,7 @@ async function main(argv: string[]): Promise<void> {
     })
     // Help and version are said as all else is: whether they could be written is known later.
     .exitProcess(false)
-    .fail((message, error) => (message ? refuseUsage(message, argv) : die(error)))
+    .fail((message, error) => (message ? refuseUsage(message, argv, parser) : die(error)))
     .parseAsync();
 }
 

@@ -8,7 +8,12 @@ test.each([
   ['Not enough arguments following: wait', ['status', '--wait'], '--wait needs a value'],
   ['Not enough non-option arguments: got 0, need at least 2', [], 'missing: <direction> <level>'],
   ['Not enough non-option arguments: got 1, need at least 2', ['x'], 'missing: <level>'],
+  [
+    'Not enough non-option arguments: got 1, need at least 2',
+    ['set', '--bogus', 'input', 'low', '--no-json', '--wait=-1'],
+    'unknown argument --bogus',
+  ],
   ['anything\n  else', [], 'anything; else'],
 ])('%s, of %j, is told as it was typed', (message, argv, text) => {
-  expect(usageText(message, argv, ['<direction>', '<level>'])).toBe(text);
+  expect(usageText(message, argv, ['<direction>', '<level>'], ['json', 'wait'])).toBe(text);
 });

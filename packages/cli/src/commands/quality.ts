@@ -25,10 +25,9 @@ function formatEntries(entries: readonly QualityEntry[]): string {
   return formatTable([heading, ...rows], [2, 3, 4, 5]);
 }
 
-type AskArgs = { wait: number };
-type ReadArgs = AskArgs & { json: boolean };
+type AskArgs = { json: boolean; wait: number };
 
-const listCommand: CommandModule<object, ReadArgs> = {
+const listCommand: CommandModule<object, AskArgs> = {
   command: 'list',
   describe: 'every level of both directions',
   builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
@@ -38,7 +37,7 @@ const listCommand: CommandModule<object, ReadArgs> = {
   },
 };
 
-const getCommand: CommandModule<object, ReadArgs> = {
+const getCommand: CommandModule<object, AskArgs> = {
   command: 'get',
   describe: 'the level of each direction',
   builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
@@ -68,11 +67,12 @@ const setCommand: CommandModule<object, SetArgs> = {
         demandOption: true,
       })
       .positional('level', { ...choice(levelName, qualityLevels, 'which'), demandOption: true })
+      .options(jsonOption)
       .options(waitOption),
-  handler: async ({ direction, level, wait }) => {
+  handler: async ({ direction, level, json, wait }) => {
     const set = (control: ControlClient) => control.call('quality.set', { direction, level });
     const entry = await askDaemon(set, wait);
-    console.log(formatEntries([entry]));
+    printAnswer(entry, json, () => formatEntries([entry]));
   },
 };
 
