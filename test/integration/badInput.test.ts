@@ -128,6 +128,7 @@ describe('kvm-audiod on bad input', () => {
   it.each([
     [['--config'], 'Not enough arguments following: config (--help shows how)'],
     [['--config', 'a', '--config', 'b'], '--config is given twice (--help shows how)'],
+    [['--until-stdin-ends=1'], '--until-stdin-ends must be true or false (--help shows how)'],
     [['--confg', 'a'], 'Unknown argument: confg (--help shows how)'],
     [['--config', ''], '"": cannot be read (ENOENT)'],
     [['--config', 'no\n\x1b[31mfile'], 'no\\u000a\\u001b[31mfile: cannot be read (ENOENT)'],
@@ -232,6 +233,8 @@ describe('kvm-audiod on bad input', () => {
     [['quality', 'set', 'input', 'best'], `<level> must be one of ${levels}, not "best"`],
     [['quality', 'set', 'input', 'low', 'more'], 'unknown argument more'],
     [['status', '--bo-gus=3'], 'unknown argument --bo-gus'],
+    [['status', '--json=1'], '--json must be true or false, not "1"'],
+    [['bridge', '--takeover=yes'], '--takeover must be true or false, not "yes"'],
     [['bridge', '--wait', 'x'], '--wait must be a number of seconds from 0 to 3600'],
   ])('has kvm-audioctl answer %j with one line', async (args, text) => {
     expect(await runControl(args, folder)).toEqual({

@@ -8,6 +8,7 @@ import { qualityCommand, setPositionals } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
 import { usageText } from './usageText.js';
+import { wrongFlag } from './wrongFlag.js';
 
 /** As in sysexits.h. */
 const exitCodes = { failed: 1, usage: 64, noDaemon: 69, taken: 75, forbidden: 77, socketPath: 78 };
@@ -32,11 +33,16 @@ function die(error: unknown): never {
 }
 
 /** What the parser knows of the command that it is at. Its declarations leave it out. */
-type WithOptions = { getOptions(): { key: Record<string, unknown> } };
+type ParserOptions = { key: Record<string, unknown>; boolean: readonly string[] };
+type WithOptions = { getOptions(): ParserOptions };
+
+function optionsOf(parser: Argv): ParserOptions {
+  return (parser as Argv & WithOptions).getOptions();
+}
 
 function refuseUsage(message: string, argv: readonly string[], parser: Argv): never {
-  const { key } = (parser as Argv & WithOptions).getOptions();
-  const text = usageText(message, argv, setPositionals, Object.keys(key));
+  const known = Object.keys(optionsOf(parser).key);
+  const text = usageText(message, argv, setPositionals, known);
   console.error(`kvm-audioctl: ${escapeControls(text)} (--help shows how)`);
   process.exit(exitCodes.usage);
 }
@@ -54,6 +60,7 @@ async function main(argv: string[]): Promise<void> {
     .command(qualityCommand)
     .command(demoCommand)
     .demandCommand(1, 'a command is missing')
+    .check(() => wrongFlag(argv, optionsOf(parser).boolean) ?? true)
     .strict()
     // Only where there are commands; all others turn it off, and call it an argument.
     .strictCommands()

@@ -46,6 +46,12 @@ async function main(argv: string[]): Promise<void> {
     .version(version)
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
     .check(({ config }) => !Array.isArray(config) || '--config is given twice')
+    // Else it would be taken for false, without a word.
+    .check(
+      () =>
+        !argv.some((arg) => /^--until-stdin-ends=(?!(true|false)$)/.test(arg)) ||
+        '--until-stdin-ends must be true or false',
+    )
     .fail((message, error) => die(message ? usageError(message) : error))
     .parseAsync();
   const config = loadConfig(args.config);
