@@ -108,6 +108,7 @@ describe('kvm-audioctl with a standard output that cannot be written', () => {
 
   it.each([
     ['--help', /^kvm-audioctl <command>.*where the sockets are\.\n$/s],
+    ['-h', /^kvm-audioctl <command>.*where the sockets are\.\n$/s],
     ['bridge --help', /^kvm-audioctl bridge\n.*\[default: 0\]\n$/s],
     ['--version', /^\d+\.\d+\.\d+\n$/],
   ])('says %s and nothing else, where it can be written', async (args, wanted) => {

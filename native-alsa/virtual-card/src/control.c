@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	int code;
 	int err;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		fputs(usage_text, stdout);
 		return 0;
 	}

@@ -52,6 +52,7 @@ async function main(argv: string[]): Promise<void> {
   await parser
     .scriptName('kvm-audioctl')
     .locale('en')
+    .alias('help', 'h')
     .usage('$0 <command>\n\nAsks the kvm-audio daemon.')
     .command(statusCommand)
     .command(bridgeCommand)

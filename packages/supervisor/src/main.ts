@@ -43,6 +43,7 @@ async function main(argv: string[]): Promise<void> {
       describe: 'stop when standard input ends',
     })
     .strict()
+    .alias('help', 'h')
     .version(version)
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
     .check(({ config }) => !Array.isArray(config) || '--config is given twice')
