@@ -225,6 +225,8 @@ describe('kvm-audiod on bad input', () => {
     [['bogus'], 'unknown command bogus'],
     [['quality'], 'a command is missing: list, get or set'],
     [['quality', 'bogus'], 'unknown command bogus'],
+    [['quality', 'get', 'up'], '<direction> must be one of output, input, not "up"'],
+    [['quality', 'get', 'input', 'low'], 'unknown argument low'],
     [['quality', 'set'], 'missing: <direction> <level>'],
     [['quality', 'set', 'input'], 'missing: <level>'],
     [['quality', 'set', '--json', 'input'], 'missing: <level>'],

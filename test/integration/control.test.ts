@@ -101,6 +101,9 @@ describe('a running daemon', () => {
       expect(await cli('quality', what, '--help')).toMatch(/--json +everything, as JSON/);
     }
     expect(await cli('quality', 'get')).toMatch(/input\s+medium\s+64\s+48000\s+1\s+20\s+audio/);
+    expect(JSON.parse(await cli('quality', 'get', 'input', '--json'))).toEqual(
+      await daemon.call('quality.get', { direction: 'input' }),
+    );
     expect(await cli('quality', 'set', 'input', 'ultra')).toMatch(/input\s+ultra\s+256\s+48000/);
     expect(JSON.parse(await cli('quality', 'set', '--json', 'input', 'ultra'))).toMatchObject({
       direction: 'input',

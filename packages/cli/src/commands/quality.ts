@@ -37,12 +37,25 @@ const listCommand: CommandModule<object, AskArgs> = {
   },
 };
 
-const getCommand: CommandModule<object, AskArgs> = {
-  command: 'get',
-  describe: 'the level of each direction',
-  builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
-  handler: async ({ json, wait }) => {
-    const entries = await askDaemon((control) => control.call('quality.get', {}), wait);
+/** What `quality set` takes. */
+export const setPositionals = ['<direction>', '<level>'] as const;
+const [directionName, levelName] = setPositionals;
+
+type GetArgs = AskArgs & { direction?: (typeof directions)[number] | undefined };
+
+const getCommand: CommandModule<object, GetArgs> = {
+  command: 'get [direction]',
+  describe: 'the level of each direction, or of one',
+  builder: (args) =>
+    args
+      .strictCommands(false)
+      .positional('direction', choice(directionName, directions, 'only of'))
+      .options(jsonOption)
+      .options(waitOption),
+  handler: async ({ direction, json, wait }) => {
+    const params = direction === undefined ? {} : { direction };
+    const get = (control: ControlClient) => control.call('quality.get', params);
+    const entries = await askDaemon(get, wait);
     printAnswer(entries, json, formatEntries);
   },
 };
@@ -51,10 +64,6 @@ type SetArgs = AskArgs & {
   direction: (typeof directions)[number];
   level: (typeof qualityLevels)[number];
 };
-
-/** What `quality set` takes. */
-export const setPositionals = ['<direction>', '<level>'] as const;
-const [directionName, levelName] = setPositionals;
 
 const setCommand: CommandModule<object, SetArgs> = {
   command: `set ${setPositionals.join(' ')}`,
