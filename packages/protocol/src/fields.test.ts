@@ -33,6 +33,9 @@ describe('a check of a field', () => {
     expect(() => text(3)([], 'params.t')).toThrow(
       refusal('params.t must be a string of at most 3 bytes, not an array'),
     );
+    expect(() => shape({ n: integer(1, 3) })({}, 'params')).toThrow(
+      refusal('params.n is missing (must be an integer from 1 to 3)'),
+    );
   });
 
   test.each([

@@ -14,7 +14,11 @@ function show(value: unknown): string {
 }
 
 function refuse(path: string, wanted: string, value: unknown): never {
-  throw new ProtocolError('BAD_PARAMS', `${path} must be ${wanted}, not ${show(value)}`, { path });
+  const text =
+    value === undefined
+      ? `${path} is missing (must be ${wanted})`
+      : `${path} must be ${wanted}, not ${show(value)}`;
+  throw new ProtocolError('BAD_PARAMS', text, { path });
 }
 
 export const bool: Check<boolean> = (value, path) =>
