@@ -176,7 +176,7 @@ describe.each([
       (now) => now[direction].pid !== null && now[direction].pid !== pid,
     );
     expect(replaced[direction].lastExit).toMatch(
-      /^(ended by the supervisor|killed by SIGKILL): a call on the card has not returned for \d+ ms$/,
+      /^(ended by the supervisor|killed by the supervisor \(SIGKILL\)): a call on the card has not returned for \d+\.\d s$/,
     );
     await daemon[card].control('hang', 'off');
     await known.hear();

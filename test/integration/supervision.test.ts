@@ -90,7 +90,9 @@ describe('the supervisor', () => {
       expect(silent.input.reportAgeMs).toBeLessThan(2_500);
     }
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
-    expect(status.output.lastExit).toBe('killed by SIGKILL: no heartbeat for 4500 ms');
+    expect(status.output.lastExit).toBe(
+      'killed by the supervisor (SIGKILL): no heartbeat for 4.5 s',
+    );
     // It is told to end and, as it cannot hear that, is killed two seconds later.
     expect(status.output.downMs).toBeGreaterThan(1_900);
     await daemon.waitForStatus('running', (now) => now.output.state === 'running');

@@ -195,7 +195,10 @@ export type PipelineStatus = {
    * for the first time is not in it, nor one that was told to stop; an outage that lasts is.
    */
   downMs: number;
-  /** How the last process ended, for example `killed by SIGKILL`; nil if none did. */
+  /**
+   * How the last process ended, and why where that is known: `killed by SIGKILL` by somebody,
+   * `killed by the supervisor (SIGKILL): no heartbeat for 4.5 s`; nil if none did.
+   */
   lastExit: string | null;
   /** When that was, in milliseconds since 1970, by today's clock; nil if none ended. */
   lastExitAtMs: number | null;

@@ -44,7 +44,7 @@ test('a child that never gets ready hangs', async () => {
   await pass(29_999);
   expect(child.hung).toEqual([]);
   await pass(2);
-  expect(child.hung).toEqual(['not ready for 30000 ms']);
+  expect(child.hung).toEqual(['not ready for 30 s']);
 });
 
 test('one that tells its figures is not asked', async () => {
@@ -61,7 +61,7 @@ test('one that is silent is asked, and hangs where it does not answer', async ()
   await pass(4_001);
   expect([child.asked, child.hung]).toEqual([1, []]);
   await pass(500);
-  expect(child.hung).toEqual(['no heartbeat for 4500 ms']);
+  expect(child.hung).toEqual(['no heartbeat for 4.5 s']);
 });
 
 test('one that answers, or tells its figures meanwhile, lives', async () => {
@@ -92,7 +92,7 @@ test.each([1_001, 1_800, 2_999])(
     await pass(3_000 - nowMs - 1);
     expect(child.hung).toEqual([]);
     await pass(1);
-    expect(child.hung).toEqual(['a call on the card has not returned for 3000 ms']);
+    expect(child.hung).toEqual(['a call on the card has not returned for 3.0 s']);
   },
 );
 

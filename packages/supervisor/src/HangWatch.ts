@@ -31,7 +31,7 @@ export class HangWatch {
   /** A child was started. */
   begin(): void {
     const { readyMs } = deadlines;
-    this.#watch(readyMs, () => this.#options.onHung(`not ready for ${readyMs} ms`));
+    this.#watch(readyMs, () => this.#options.onHung(`not ready for ${readyMs / 1000} s`));
   }
 
   /**
@@ -46,7 +46,7 @@ export class HangWatch {
       // What was stopped together with this process, and goes on with it, answers.
       this.#options.ask(answerMs).catch(() => {
         if (this.#timer === timer) {
-          this.#options.onHung(`no heartbeat for ${silenceMs + answerMs} ms`);
+          this.#options.onHung(`no heartbeat for ${(silenceMs + answerMs) / 1000} s`);
         }
       });
     });
@@ -63,8 +63,10 @@ export class HangWatch {
   #noteCall(callMs: number): void {
     clearTimeout(this.#callTimer);
     const leftMs = deadlines.callMs - callMs;
-    if (leftMs <= 0) this.#options.onHung(`a call on the card has not returned for ${callMs} ms`);
-    else if (leftMs < reportMsMax) {
+    if (leftMs <= 0) {
+      const forS = (callMs / 1000).toFixed(1);
+      this.#options.onHung(`a call on the card has not returned for ${forS} s`);
+    } else if (leftMs < reportMsMax) {
       // The next figures that it tells by itself may come too late.
       this.#callTimer = setTimeout(() => {
         this.#options.ask(deadlines.answerMs).catch(() => undefined);

@@ -87,6 +87,12 @@ function describeExit(code: number | null, signal: NodeJS.Signals | null): strin
   return signal ? `killed by ${signal}` : `exit code ${code}`;
 }
 
+/** Of one that the supervisor ended, as it hung. */
+function describeEnding(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal) return `killed by the supervisor (${signal})`;
+  return code === exitCodes.ok ? 'ended by the supervisor' : describeExit(code, signal);
+}
+
 /**
  * One pipeline's process over all its lives: spawns it, waits for `ready`, watches its heartbeat,
  * starts it again after a death, stops it. The only owner of the child's id and channel.
@@ -250,13 +256,11 @@ export class PipelineProcess {
     this.#child = child;
     child.on('error', (error) => {
       if (child.pid === undefined)
-        this.#onDeath(child, `cannot be started: ${error.message}`, null);
+        this.#onDeath(child, null, null, `cannot be started: ${error.message}`);
     });
     child.on('exit', (code, signal) => {
       // What it said last, such as why it ends, may wait to be read: it is looked at first.
-      setImmediate(() =>
-        setImmediate(() => this.#onDeath(child, describeExit(code, signal), code)),
-      );
+      setImmediate(() => setImmediate(() => this.#onDeath(child, code, signal)));
     });
     if (child.pid === undefined) {
       closeSync(ours);
@@ -341,7 +345,12 @@ export class PipelineProcess {
     }, termAfterMs);
   }
 
-  #onDeath(child: ChildProcess, how: string, code: number | null): void {
+  #onDeath(
+    child: ChildProcess,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+    how = describeExit(code, signal),
+  ): void {
     if (this.#child !== child) return;
     this.#child = undefined;
     this.#channel?.destroy();
@@ -357,8 +366,7 @@ export class PipelineProcess {
     }
     this.#noteOutage();
     const reason = this.#hangReason ?? this.#fatalMessage;
-    const wasEnded = this.#hangReason !== undefined && code === exitCodes.ok;
-    const end = wasEnded ? 'ended by the supervisor' : how;
+    const end = this.#hangReason === undefined ? how : describeEnding(code, signal);
     this.#lastExit = reason === undefined ? end : `${end}: ${reason}`;
     this.#lastExitAtMs = Date.now();
     if (code !== null && unusableCodes.includes(code)) {
