@@ -35,6 +35,8 @@ build: native ## system packages, npm packages, addons, virtual card, TypeScript
 
 .PHONY: native
 native: node_modules/.package-lock.json
+	@[ -d native-alsa/build ] && [ -d packages/cli/dist ] || \
+	  echo 'building, once: half a minute or so on two fast cores'
 	@$(GYP) configure build >native-alsa/build.log 2>&1 || { cat native-alsa/build.log >&2; exit 1; }
 	@$(MAKE) --silent -C native-alsa/virtual-card
 
