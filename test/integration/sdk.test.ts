@@ -70,10 +70,15 @@ describe('with a running daemon', () => {
     }
   });
 
-  it('the README’s program does what it says, as it is printed', async () => {
+  /** The README's program, as it is printed. */
+  function runReadme(env: NodeJS.ProcessEnv): TestProcess {
     const readme = readFileSync(inRepository('README.md'), 'utf8');
     const program = /```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
-    const bridge = new TestProcess('README', process.execPath, module_(program), daemon.env);
+    return new TestProcess('README', process.execPath, module_(program), env);
+  }
+
+  it('the README’s program does what it says', async () => {
+    const bridge = runReadme(daemon.env);
     try {
       await sound.hear();
     } finally {
@@ -81,6 +86,23 @@ describe('with a running daemon', () => {
     }
     expect(await bridge.ended).toEqual({ code: 0, signal: null });
     expect(bridge.output).toBe('');
+  });
+
+  it('it says once that it waits, and once that it drops', async () => {
+    const lost = runReadme({ ...daemon.env, KVM_AUDIO_RUNTIME_DIR: '/nowhere' });
+    const bridge = runReadme(daemon.env);
+    try {
+      await sound.hear();
+      process.kill((await daemon.status()).output.pid as number, 'SIGKILL');
+      await daemon.waitForStatus('restart', ({ output }) => output.restarts === 1);
+      await sound.hear();
+      lost.assertRunning();
+    } finally {
+      await lost.stop('SIGKILL');
+      await bridge.stop('SIGINT');
+    }
+    expect(lost.output).toMatch(/^waiting for the output: nobody answers on .*\n$/);
+    expect(bridge.output).toMatch(/^waiting for the output: .*\n(packets are dropped.*\n)?$/);
   });
 
   it('the examples carry sound from one to the other', async () => {
