@@ -1,5 +1,6 @@
 import { exitCodes, FatalError } from './exitCodes.js';
 import { FolderWatch } from './FolderWatch.js';
+import { priorityHint, withDeviceHint } from './hints.js';
 import type { Log } from './LogRecord.js';
 
 /** What a device tells while it is open; see the alsa addon. */
@@ -141,7 +142,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     if (reason === undefined || this.#hasWarned) return;
     this.#hasWarned = true;
     this.#options.log.warn(
-      { reason },
+      { reason, hint: priorityHint },
       'no real-time priority: sound has gaps when the CPU is busy',
     );
   }
@@ -196,10 +197,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     }
     // A device that is tried again and again is one line in the log for each reason; that it has
     // gone, and that it is not there then, are one.
-    const trouble = error.deviceGone ? error.code : error.message;
-    if (this.#loggedTrouble !== trouble) log.warn({ code: error.code }, error.message);
+    const reason = withDeviceHint(error.message, error.errnoName);
+    const trouble = error.deviceGone ? error.code : reason;
+    if (this.#loggedTrouble !== trouble) log.warn({ code: error.code }, reason);
     this.#loggedTrouble = trouble;
-    this.#lostReason = error.message;
+    this.#lostReason = reason;
     if (!this.#wanted) return;
     this.#watch ??= new FolderWatch(this.#options.watchFolders, () => this.#onChange());
     this.#tryAgain(fast ? retry.fastMs : retry.slowMs);

@@ -17,6 +17,7 @@ import {
 import { createChannelLog } from './channelLog.js';
 import type { Config } from './config/schema.js';
 import { exitCodes, FatalError } from './exitCodes.js';
+import { nicenessHint } from './hints.js';
 import { ignoreUserSignals } from './ignoreUserSignals.js';
 import type { Log, LogLevel } from './LogRecord.js';
 import {
@@ -167,6 +168,8 @@ function setNiceness(niceness: number, log: Log): void {
   try {
     os.setPriority(niceness);
   } catch (error) {
-    log.warn({ niceness, code: (error as NodeJS.ErrnoException).code }, 'niceness was refused');
+    // The error's own code says no more than that it is the system's.
+    const { info } = error as { info?: { code: string } };
+    log.warn({ niceness, code: info?.code, hint: nicenessHint }, 'niceness was refused');
   }
 }
