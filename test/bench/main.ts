@@ -54,7 +54,7 @@ const seconds = {
  */
 const cpuPlan: CpuPlan = trial
   ? { pairs: 1, warmUpSeconds: 3, seconds: 3 }
-  : { pairs: 3, warmUpSeconds: 240, seconds: long ? seconds.longest : 300 };
+  : { pairs: 5, warmUpSeconds: 240, seconds: long ? seconds.longest : 300 };
 const fanOutPlan = trial
   ? { rounds: 1, seconds: 2, warmUpSeconds: 3 }
   : { rounds: 3, seconds: 10, warmUpSeconds: 55 };

@@ -26,7 +26,8 @@ const playedMin = 0.98;
 /**
  * The program and the yardstick, some pairs of them at a time, each on cards of its own: what the
  * machine has less of at one time than at another it has less of for all. Where the memory of a
- * process comes to lie makes a difference of percents, so there are pairs.
+ * process comes to lie, and what ran on its core just before each frame, makes a difference of a
+ * fifth for as long as it runs, so there are pairs.
  *
  * @throws where one of them did not play all the time.
  */

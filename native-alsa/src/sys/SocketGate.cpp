@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace kvm_audio {
@@ -47,15 +48,27 @@ int32_t SocketGate::sendSome(const uint8_t* bytes, int32_t count) {
   return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
 }
 
-// More unread than the last one can be: there is another before it.
-bool SocketGate::twoUnread() const {
-  return fd_ >= 0 && unreadMemory(fd_) > memoryOfOneMax(lastPacketBytes_);
+// More unread than the last one can be: there is another before it. The kernel is asked only where
+// that may be so.
+bool SocketGate::twoUnread() {
+  if (fd_ < 0 || unreadMax_ < kTwoOrMore) return false;
+  const int memory = unreadMemory(fd_);
+  if (memory > memoryOfOneMax(lastPacketBytes_)) return true;
+  unreadMax_ = memory > 0 ? 1 : 0;
+  return false;
+}
+
+void SocketGate::notePacket(int32_t bytes) {
+  lastPacketBytes_ = bytes;
+  unreadMax_ = std::min(unreadMax_ + 1, kTwoOrMore);
 }
 
 int32_t SocketGate::send(const uint8_t* bytes, int32_t count) {
   const std::lock_guard<std::mutex> guard(lock_);
   const int32_t sent = sendSome(bytes, count);
   halfSent_ = sent < count;
+  // Whatever it was, it is memory that is not a packet's.
+  unreadMax_ = kTwoOrMore;
   return sent;
 }
 
@@ -64,7 +77,7 @@ int32_t SocketGate::sendPacket(const uint8_t* bytes, int32_t count) {
   if (twoUnread()) return 0;
   const int32_t sent = sendSome(bytes, count);
   if (sent <= 0) return sent;
-  lastPacketBytes_ = sent;
+  notePacket(sent);
   halfSent_ = sent < count;
   return sent;
 }
@@ -74,7 +87,7 @@ bool SocketGate::sendWhole(const uint8_t* message, int bytes) {
   const std::unique_lock<std::mutex> lock(lock_, std::try_to_lock);
   if (!lock.owns_lock() || halfSent_ || bytes > wholeBytesMax_ || twoUnread()) return false;
   if (sendSome(message, bytes) != bytes) return false;
-  lastPacketBytes_ = bytes;
+  notePacket(bytes);
   return true;
 }
 

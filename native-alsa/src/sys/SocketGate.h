@@ -27,13 +27,18 @@ class SocketGate final : public PacketGate {
 
  private:
   int32_t sendSome(const uint8_t* bytes, int32_t count);
-  bool twoUnread() const;
+  bool twoUnread();
+  void notePacket(int32_t bytes);
+
+  static constexpr int kTwoOrMore = 2;
 
   std::mutex lock_;
   int fd_;
   // A longer message may be taken in part.
   int32_t wholeBytesMax_ = 0;
   int32_t lastPacketBytes_ = 0;
+  // So many messages may be unread at most: as the kernel said last, and what was sent since.
+  int unreadMax_ = kTwoOrMore;
   // The kernel has taken a part of what JavaScript is sending.
   bool halfSent_ = false;
 };
