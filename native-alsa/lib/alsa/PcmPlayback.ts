@@ -202,7 +202,8 @@ export class PcmPlayback {
       return this.#ring.committedFrames - this.#committedFramesAtStop;
     }
     const taken = statistics[layout.framesMoved]! + statistics[layout.framesDropped]!;
-    return this.#ring.committedFrames - taken;
+    // What a fast path has carried since it last told is known as taken only.
+    return Math.max(0, this.#ring.committedFrames - taken);
   }
 
   #beforeTheStart(ringFrames: number): number {

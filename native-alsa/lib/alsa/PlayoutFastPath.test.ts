@@ -155,6 +155,8 @@ describe('the stream’s owner', () => {
     bench.engage();
     await feed(2, 20);
     expect(bench.player.wakes).toBe(wakes);
+    // All that was carried is with the card: nothing waits in the ring, and no less.
+    expect(playback.playout(monotonicUs()).ringFrames).toBe(0);
     bench.disengage();
     bench.engage({ tellAtUs: monotonicUs() });
     await feed(20, 40);

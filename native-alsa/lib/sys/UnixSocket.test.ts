@@ -2,6 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Random } from '../../../test/helpers/random.js';
 import { until } from '../../test/VirtualCard.js';
 import { socketPair } from '../sys.js';
 import { UnixSocket, type UnixSocketEvents } from './UnixSocket.js';
@@ -206,6 +207,21 @@ describe('packets', () => {
       expect([send(), send(), send()]).toEqual([bytes, bytes, 0]);
     },
   );
+
+  test('of whatever lengths: no more than two wait for a client that does not read', () => {
+    const random = new Random(1);
+    const packet = Buffer.alloc(4_136, 1);
+    for (let trial = 0; trial < 200; trial++) {
+      const [ours, theirs] = socketPair();
+      const { socket } = endOf(ours);
+      const lengths = Array.from({ length: 8 }, () => 30 + Math.floor(random.next() ** 2 * 4_106));
+      const taken = lengths.filter((bytes) => socket.sendPacket(packet, 0, bytes) > 0);
+      expect(taken.length).toBeGreaterThanOrEqual(1);
+      expect(taken.length).toBeLessThanOrEqual(2);
+      socket.close();
+      closeSync(theirs);
+    }
+  });
 
   test('to a client that reads are all taken', async () => {
     const [ours, theirs] = socketPair();

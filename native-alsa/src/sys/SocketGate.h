@@ -37,6 +37,7 @@ class SocketGate final : public PacketGate {
   // A longer message may be taken in part.
   int32_t wholeBytesMax_ = 0;
   int32_t lastPacketBytes_ = 0;
+  int32_t packetBytesBefore_ = 0;
   // So many messages may be unread at most: as the kernel said last, and what was sent since.
   int unreadMax_ = kTwoOrMore;
   // The kernel has taken a part of what JavaScript is sending.

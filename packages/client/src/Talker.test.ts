@@ -120,6 +120,25 @@ describe('a talker', () => {
     expect(server.packets.map(({ flags }) => flags)).toEqual([0, packetFlags.discontinuity, 0]);
   });
 
+  test('whose server died just now ends with it, though its handler sends whenever it can', async () => {
+    const { path, server } = await servers.serve('source');
+    const { talker, told } = talkerOn(path);
+    await talker.connected();
+    let sends = 0;
+    talker.on('drain', () => {
+      sends += 1;
+      if (sends > 1_000) throw new Error('it sends for ever');
+      talker.send(packetOf(sends));
+    });
+    server.clients[0]?.destroy();
+    // Before the end is seen: two are with the socket, and never get there.
+    const results = [1, 2, 3, 4, 5].map((seq) => talker.send(packetOf(seq)));
+    expect(results).toEqual(['taken', 'taken', 'queued', 'queued', 'queued']);
+    await until(() => told.includes('disconnected CONNECTION_CLOSED'));
+    expect(sends).toBe(0);
+    expect(talker.counters).toMatchObject({ sentPackets: 2, droppedPackets: 3 });
+  });
+
   test('tells what waits, what was dropped, and when all is out again', async () => {
     const { path, server } = await servers.serve('source');
     const { talker, told } = talkerOn(path);

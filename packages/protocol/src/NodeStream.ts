@@ -86,9 +86,11 @@ export class NodeStream implements ByteStream {
     if (rest === packet.end) return true;
     this.#inFlight += 1;
     packet.retain();
-    this.write(packet.bytes.subarray(rest, packet.end), () => {
-      this.#inFlight -= 1;
+    this.#socket?.write(packet.bytes.subarray(rest, packet.end), (error) => {
       packet.release();
+      // Of a socket that broke Node tells each write before it destroys it: none is to follow.
+      if (error) return;
+      this.#inFlight -= 1;
       if (!this.destroyed) this.#events?.onRoom();
     });
     return true;
