@@ -97,6 +97,10 @@ export async function runPipeline(
   ignoreUserSignals(() => log);
   let pipeline: Pipeline | undefined;
   let stopping = false;
+  let noteClosed = (): void => undefined;
+  const closed = new Promise<void>((resolve) => {
+    noteClosed = resolve;
+  });
 
   async function stop(exitCode: number): Promise<void> {
     if (stopping) return;
@@ -104,6 +108,8 @@ export async function runPipeline(
     setTimeout(() => process.exit(exitCode || exitCodes.internal), stopDeadlineMs).unref();
     await pipeline?.stop();
     channel.end();
+    // What was said last waits in this process while the supervisor is busy; it closes behind it.
+    await closed;
     process.exit(exitCode);
   }
 
@@ -132,7 +138,10 @@ export async function runPipeline(
     onRequest: (method, params) => callMethod(pipelineChecks, methods, method, params),
     onNotification: () => undefined,
     onPacket: () => undefined,
-    onClose: () => void stop(exitCodes.ok),
+    onClose: () => {
+      noteClosed();
+      void stop(exitCodes.ok);
+    },
   });
   process.on('SIGTERM', () => void stop(exitCodes.ok));
   process.on('SIGINT', () => void stop(exitCodes.ok));
