@@ -69,7 +69,7 @@ describe('a running daemon', () => {
     control.close();
   });
 
-  it('has figures of now in each answer, where its pipelines tell theirs each two seconds', async () => {
+  it('has figures of now in each answer, where its pipelines tell theirs each 2.5 s', async () => {
     await daemon.bridge();
     const seen = new Set<string>();
     for (let i = 0; i < 8; i++) {

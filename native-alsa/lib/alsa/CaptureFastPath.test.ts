@@ -345,10 +345,10 @@ describe('a frame that is not plain is left to JavaScript:', () => {
     const bench = await open([]);
     bench.sendHere();
     bench.engage();
-    await slots(bench, 1_024);
+    await slots(bench, 1_280);
     await handedOver(bench);
     const { frames, unsentFrom } = bench.disengage();
-    expect([frames.length, unsentFrom]).toEqual([1_024, -1]);
+    expect([frames.length, unsentFrom]).toEqual([1_280, -1]);
     expect(bench.capture.peek()!.positionFrames).toBe(frames.at(-1)!.positionFrames + slotFrames);
   });
 });

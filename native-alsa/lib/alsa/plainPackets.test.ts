@@ -287,7 +287,7 @@ describe('a stream that is not plain', () => {
     const { wakes } = bench.player;
     bench.engage();
     let seq = 2;
-    while (bench.player.wakes === wakes && seq < 1_200) {
+    while (bench.player.wakes === wakes && seq < 1_500) {
       const payload = packets[seq % packets.length]!;
       bench.write(message({ seq, mediaTime: seq * 120, captureTimeUs: 1, flags: 0, payload }));
       seq += 1;
@@ -297,8 +297,8 @@ describe('a stream that is not plain', () => {
       });
     }
     const carried = bench.disengage();
-    expect(carried).toHaveLength(1_024);
-    expect(carried.at(-1)!.seq).toBe(1_025);
+    expect(carried).toHaveLength(1_280);
+    expect(carried.at(-1)!.seq).toBe(1_281);
     expect(bench.path.handedOver).toBe(true);
     bench.playHere();
     expect(bench.nextSeq).toBe(seq);

@@ -18,7 +18,8 @@ namespace kvm_audio {
 // or meanwhile, where the log has two halves: the thread goes on in the other one.
 class FastPath : protected Carrier {
  public:
-  static constexpr int kRowsMax = 1024;
+  // 2.75 s of the shortest frames, and some: JavaScript reads them sooner.
+  static constexpr int kRowsMax = 1280;
 
   // `rows` has room for kRowsMax of `rowValues` each, for two times as many where swapLog() is used,
   // and lives as long as this does.

@@ -7,7 +7,7 @@ const client = `${clientName} bridge`;
 export type BridgeNotes = {
   connected(side: 'input' | 'output'): void;
   disconnected(side: 'input' | 'output', error: ProtocolError | undefined): void;
-  /** How much sound waits between the output's socket and its card, each two seconds while it plays. */
+  /** How much sound waits between the output's socket and its card, each 2.5 s while it plays. */
   playoutDelay?(ms: number): void;
   /** Another source, by this name, took over: this bridge has ended. */
   replaced(by: string): void;

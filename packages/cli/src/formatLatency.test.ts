@@ -92,8 +92,8 @@ describe('the latency', () => {
   });
 
   test('says where it is old', () => {
-    const text = formatted({ output: direction({ ageMs: 2_649 }), input: null });
-    expect(text).toContain('output: no heartbeat for 2.6 s: its last figures');
+    const text = formatted({ output: direction({ ageMs: 3_149 }), input: null });
+    expect(text).toContain('output: no heartbeat for 3.1 s: its last figures');
   });
 
   test('of nothing says that', () => {

@@ -162,14 +162,14 @@ describe('the status', () => {
   });
 
   test('says so where a pipeline does not answer', () => {
-    const quiet = { reportAgeMs: 2_649 };
+    const quiet = { reportAgeMs: 3_149 };
     expect(formatStatus(status({}, quiet)).split('\n')).toContain(
-      'input: no heartbeat for 2.6 s: these are its last figures',
+      'input: no heartbeat for 3.1 s: these are its last figures',
     );
     expect(formatStatusLine(status(quiet, {}))).toMatch(
-      /^output running \(no heartbeat for 2\.6 s\) medium .* \| input running medium/,
+      /^output running \(no heartbeat for 3\.1 s\) medium .* \| input running medium/,
     );
-    const heard = formatStatus(status({ reportAgeMs: 2_500 }, { reportAgeMs: null, stream: null }));
+    const heard = formatStatus(status({ reportAgeMs: 3_000 }, { reportAgeMs: null, stream: null }));
     expect(heard).not.toContain('heartbeat');
   });
 

@@ -41,10 +41,10 @@ export function formatLatency(pipeline: PipelineStatus): string {
 }
 
 /**
- * A pipeline is asked for its figures when the daemon is, and tells them by itself each two seconds:
+ * A pipeline is asked for its figures when the daemon is, and tells them by itself each 2.5 s:
  * older ones say that it does not answer.
  */
-export const reportAgeMsMax = 2_500;
+export const reportAgeMsMax = 3_000;
 
 /** Where a pipeline that should is not heard of: its last figures are not those of now. */
 export function formatSilence({ state, reportAgeMs }: PipelineStatus): string | undefined {

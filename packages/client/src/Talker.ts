@@ -25,7 +25,7 @@ export type TalkerEvents = {
   format: [format: StreamFormat];
   /** After a `send` that was not `taken`: nothing waits any more, packets are taken again. */
   drain: [];
-  /** What arrives at the output pipeline, each two seconds: for the sender's FEC and bitrate. */
+  /** What arrives at the output pipeline, each 2.5 s: for the sender's FEC and bitrate. */
   feedback: [feedback: SourceFeedback];
   /** Another source, by this name, took over. This one is closed and stays so. */
   replaced: [by: string];

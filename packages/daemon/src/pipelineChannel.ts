@@ -26,15 +26,14 @@ export const pipelineNotices = {
 
 /**
  * How often a pipeline tells its figures by itself, which says that it lives; who wants those of now
- * asks for them. For a report it takes the stream back from the card's thread, and a process that
- * sleeps wakes with cold caches: each second instead took half as much again of the CPU of all
- * JavaScript in the daemon (docs/architecture.md has the figures).
+ * asks for them. A process that sleeps wakes with cold caches: each second instead took half as much
+ * again of the CPU of all JavaScript in the daemon (docs/architecture.md has the figures).
  */
-export const reportMsMax = 2_000;
+export const reportMsMax = 2_500;
 
-/** @returns a time in which whoever checks latency finds something new. */
+/** @returns a time of which whole ones pass between two checks of latency. */
 export function reportMs({ latency }: Config): number {
-  return Math.min(reportMsMax, latency.checkMs);
+  return latency.checkMs / Math.ceil(latency.checkMs / reportMsMax);
 }
 
 /**

@@ -165,12 +165,14 @@ export async function runPipeline(
   });
   await pipeline.start();
   channel.notify(pipelineNotices.ready, {});
+  const lookForUnused = unmapUnusedLater(direction, log, () => need().mayPause);
   const heartbeat = (): void => {
-    if (!stopping) channel.notify(pipelineNotices.heartbeat, reportText(need().report(true)));
+    if (stopping) return;
+    channel.notify(pipelineNotices.heartbeat, reportText(need().report(true)));
+    lookForUnused();
   };
   heartbeat();
   setInterval(heartbeat, reportMs(config));
-  unmapUnusedLater(direction, log, () => need().mayPause);
 }
 
 function setNiceness(niceness: number, log: Log): void {

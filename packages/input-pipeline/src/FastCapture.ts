@@ -6,7 +6,7 @@ import type { SinkSet } from './SinkSet.js';
 
 const framesPerMs = mediaRate / 1000;
 /** What was carried is looked at so often, if nothing else is the reason before: a report. */
-const lookMs = 2_250;
+const lookMs = 2_750;
 
 /**
  * The fast path of an open card: while its stream is steady, frames go from the ring to the

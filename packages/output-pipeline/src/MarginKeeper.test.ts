@@ -27,7 +27,7 @@ function run(
 describe('the time until which the pace stays', () => {
   test('is not looked at for long while all packets find the goal', () => {
     run(20, (keeper, nowUs) => {
-      expect(keeper.paceEndUs(20 * ms, nowUs)).toBe(nowUs + 2_250_000);
+      expect(keeper.paceEndUs(20 * ms, nowUs)).toBe(nowUs + 2_750_000);
     });
   });
 

@@ -11,7 +11,7 @@ const shiftFramesMax = 20 * framesPerMs;
 /** A packet that is told later than this is not live: see DriftController. */
 const liveUs = 100_000;
 /** While nothing is to be done to the pace it is looked at so often, if not for a report. */
-const restUs = 2_250_000;
+const restUs = 2_750_000;
 /** Before the pace can be told, more than this is. */
 const cutFramesMin = 5 * framesPerMs;
 

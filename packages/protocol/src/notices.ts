@@ -13,7 +13,7 @@ const sourceFeedbackFields = {
 };
 
 /**
- * What the output pipeline tells its source each two seconds, so that it can set FEC and bitrate.
+ * What the output pipeline tells its source each 2.5 s, so that it can set FEC and bitrate.
  * @interface
  */
 export type SourceFeedback = Shaped<typeof sourceFeedbackFields>;
@@ -41,7 +41,7 @@ export const serverNotices = {
   'format.changed': checkStreamFormat,
   /** To a source, before its connection is closed: another one has its place. */
   'source.replaced': shape({ by: text() }),
-  /** To a source, each two seconds. */
+  /** To a source, each 2.5 s. */
   'source.feedback': shape(sourceFeedbackFields),
 } as const;
 

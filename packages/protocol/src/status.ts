@@ -209,7 +209,7 @@ export type PipelineStatus = {
   stream: PipelineReport | null;
   /**
    * Milliseconds since `stream` came: the pipeline is asked for it with the status, and tells it each
-   * two seconds. More than that says that it does not answer; nil where `stream` is.
+   * 2.5 s. More than that says that it does not answer; nil where `stream` is.
    */
   reportAgeMs: number | null;
   /** Of the process, as it was at the last sample; nil before its first. */

@@ -4,7 +4,7 @@ import { reportMsMax } from '@kvm-audio/daemon';
 const deadlines = {
   /** From its start until it is ready: a small core that others keep busy starts Node in some seconds. */
   readyMs: 30_000,
-  /** Without figures for so long, of which two were missed, it is asked for them. */
+  /** Without figures for so long, of which one was missed, it is asked for them. */
   silenceMs: 4_000,
   /** Without an answer for so long it hangs. */
   answerMs: 500,

@@ -76,6 +76,8 @@ export type PipelineProcessOptions = {
   childLog: Log;
   /** Whether it accepts clients has changed. */
   onServing(serving: boolean): void;
+  /** It has told its figures by itself. */
+  onHeartbeat(): void;
   /** It cannot work with this configuration: it is not started again. */
   onUnusable(error: FatalError): void;
 };
@@ -307,6 +309,7 @@ export class PipelineProcess {
       if (this.#state === 'running') this.#hangs.note(0);
     } else if (method === pipelineNotices.heartbeat) {
       this.#noteReport(params);
+      this.#options.onHeartbeat();
     } else if (method === pipelineNotices.log) {
       this.#writeRecord(params as LogRecord);
     } else if (method === pipelineNotices.fatal) {

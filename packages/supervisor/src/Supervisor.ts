@@ -6,6 +6,7 @@ import {
   isInOurGroup,
   isTrusted,
   type Log,
+  reportMs,
   version,
 } from '@kvm-audio/daemon';
 import { duplicateFd, type Peer } from '@kvm-audio/native-alsa/sys';
@@ -33,6 +34,7 @@ import { LatencyMonitor, type LatencySubject } from './latency/LatencyMonitor.js
 import { lockRuntimeFolder } from './lockRuntimeFolder.js';
 import { PipelineProcess } from './PipelineProcess.js';
 import { ProcessMonitor } from './ProcessMonitor.js';
+import { Rounds } from './Rounds.js';
 import { SocketWatch } from './SocketWatch.js';
 import { UnservedClients } from './UnservedClients.js';
 
@@ -45,15 +47,11 @@ export type SupervisorOptions = {
   log: Log;
   /** What the pipelines log. */
   pipelineLogs: Record<Direction, Log>;
+  /** It is awake, and has looked at all that it looks at. */
+  onRound(): void;
   /** A pipeline cannot work with this configuration. */
   onUnusable(error: FatalError): void;
 };
-
-/**
- * How often the supervisor looks at processes, latency and buffers, all at one time: each wake-up of
- * a process that sleeps costs more than what most of them are for.
- */
-const roundMsMax = 2_500;
 
 type Served = { socket: BoundSocket; process: PipelineProcess; unserved: UnservedClients };
 
@@ -74,7 +72,7 @@ export class Supervisor {
   readonly #monitor = new ProcessMonitor(() => this.#pids());
   readonly #latency: LatencyMonitor;
   readonly #startedAtMs = performance.now();
-  #roundTimer: NodeJS.Timeout | undefined;
+  readonly #rounds: Rounds;
 
   /** @throws FatalError where a daemon runs already or the folder cannot be used. */
   constructor(options: SupervisorOptions) {
@@ -101,6 +99,11 @@ export class Supervisor {
     const usageOf = (pid: number | null) => this.#monitor.usageOf(pid);
     const settings = config.buffers;
     this.#buffers = new BufferControl({ settings, pipelines, usageOf, log }, nowMs);
+    this.#rounds = new Rounds({
+      isRunning: (direction) => this.#pipelines[direction].process.state === 'running',
+      work: () => this.#look(),
+      lateMs: 2 * reportMs(config),
+    });
     this.#control = new ClientListener({
       fd: duplicateFd(this.#controlSocket.fd),
       roles: ['control'],
@@ -122,23 +125,20 @@ export class Supervisor {
     const { output, input } = this.#config;
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
-    const { checkMs } = this.#config.latency;
-    // Latency is checked in a round.
-    const roundMs = checkMs / Math.ceil(checkMs / roundMsMax);
-    this.#round();
-    this.#roundTimer = setInterval(() => this.#round(), roundMs);
+    this.#rounds.start();
   }
 
-  #round(): void {
+  #look(): void {
     const nowMs = performance.now();
     this.#monitor.sample(nowMs);
     this.#latency.look(nowMs);
     this.#buffers.look(nowMs);
+    this.#options.onRound();
   }
 
   async stop(): Promise<void> {
     this.#socketWatch.close();
-    clearInterval(this.#roundTimer);
+    this.#rounds.stop();
     await Promise.all(directions.map((direction) => this.#stopServing(direction)));
     this.#monitor.stop();
     this.#controlSocket.close();
@@ -186,6 +186,7 @@ export class Supervisor {
       env: deviceEnvironment(this.#config, process.env),
       log,
       childLog: pipelineLogs[direction],
+      onHeartbeat: () => this.#rounds.heard(direction),
       onUnusable,
     });
   }

@@ -64,11 +64,14 @@ async function main(argv: string[]): Promise<void> {
   const writeLog = stderrWriter(config.log.format);
   const logOf = (name: string): Log => createLog(name, config.log.level, writeLog);
   log = logOf('daemon');
+  // No sound passes here.
+  const lookForUnused = unmapUnusedLater('supervisor', log, () => true);
   const supervisor = new Supervisor({
     config,
     runtimeFolder: folder,
     log,
     pipelineLogs: { output: logOf('output'), input: logOf('input') },
+    onRound: lookForUnused,
     onUnusable: (error) => void supervisor.stop().then(() => dieUnusable(error)),
   });
   let stopping = false;
@@ -80,8 +83,6 @@ async function main(argv: string[]): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (args.untilStdinEnds) process.stdin.on('end', stop).on('error', stop).resume();
   supervisor.start();
-  // No sound passes here.
-  unmapUnusedLater('supervisor', log, () => true);
 }
 
 await main(process.argv.slice(2));

@@ -84,7 +84,7 @@ const pipelines: StatusFamily[] = [
   ),
   gauge(
     'report_age_seconds',
-    'Time since the pipeline told its figures, as it does when it is asked, and each two seconds.',
+    'Time since the pipeline told its figures, as it does when it is asked, and each 2.5 s.',
     each(({ reportAgeMs }) => [{ value: seconds(reportAgeMs) }]),
   ),
   gauge(
