@@ -24,7 +24,11 @@ export function formatReport(results: Results): string {
       `Processes at medium, ${results.atOnce ? 'all legs at a time' : 'each subject alone'}`,
       () => processTable(results),
     ],
-    [cpu.length > 0, 'CPU at medium, both at a time', () => cpuTable(results)],
+    ...cpu.map(({ how, when, pairs }): [boolean, string, () => string] => [
+      true,
+      `CPU at medium, ${how}, ${when}`,
+      () => cpuTable(pairs),
+    ]),
     [fanOut.length > 0, 'Listeners on the input at medium', () => fanOutTable(results)],
     [recovery.length > 0, 'Until audio is back', () => recoveryTable(results)],
     [drift.length > 0, 'Drift', () => driftTable(results)],
@@ -39,7 +43,9 @@ export function formatReport(results: Results): string {
 
 function heading({ windows, atOnce }: Results): string {
   const [cpu] = cpus();
-  const turns = atOnce ? 'all legs are measured at a time' : 'subjects take turns, but for CPU';
+  const turns = atOnce
+    ? 'all legs are measured at a time'
+    : 'subjects take turns, but for a part of CPU';
   const lateMs = windows.map(({ fromUs, untilUs }) => (untilUs - fromUs) / 1000);
   return [
     `# kvm-audio bench, ${new Date().toISOString().slice(0, 16)}Z`,

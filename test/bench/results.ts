@@ -1,6 +1,6 @@
 import type { FanOutLeg } from './fanOut.js';
 import type { Leg } from './judgeLeg.js';
-import type { CpuPair } from './measureCpu.js';
+import type { CpuSeries } from './measureCpu.js';
 import type { Recovery } from './recovery.js';
 import type { SubjectName } from './Subject.js';
 import type { Setting } from './settings.js';
@@ -14,7 +14,7 @@ export type Row = {
 /** What one run measured. What was not measured is empty. */
 export type Results = {
   rows: Row[];
-  cpu: CpuPair[];
+  cpu: CpuSeries[];
   fanOut: FanOutLeg[];
   recovery: Recovery[];
   /** The output card's clock against the input card's. */

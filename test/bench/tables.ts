@@ -2,6 +2,7 @@ import { median, quantile, sum } from '../helpers/statistics.js';
 import type { FanOutLeg } from './fanOut.js';
 import type { Leg } from './judgeLeg.js';
 import { markdownTable, oneDigit, twoDigits } from './markdown.js';
+import type { CpuPair } from './measureCpu.js';
 import type { Recovery } from './recovery.js';
 import type { Results, Row } from './results.js';
 import { type SubjectName, subjectNames } from './Subject.js';
@@ -169,18 +170,18 @@ const togetherIn = (rounds: readonly Record<string, number>[], names?: readonly 
   rounds.map((round) => sum((names ?? Object.keys(round)).map((name) => round[name] ?? 0)));
 
 /** CPU over the yardstick's, pair by pair, without the bridging client and with it. */
-export function cpuRatios({ cpu }: Results): { own: number[]; all: number[] } {
-  const yardstick = togetherIn(cpu.map((round) => round.yardstick));
+export function cpuRatios(pairs: readonly CpuPair[]): { own: number[]; all: number[] } {
+  const yardstick = togetherIn(pairs.map((pair) => pair.yardstick));
   const over = (ours: number[]): number[] => ours.map((value, i) => value / (yardstick[i] ?? 0));
-  const ours = cpu.map((round) => round.ours);
+  const ours = pairs.map((pair) => pair.ours);
   return {
     own: over(togetherIn(ours, withoutBridge(Object.keys(ours[0] ?? {})))),
     all: over(togetherIn(ours)),
   };
 }
 
-/** CPU of each process, all subjects at a time. */
-export function cpuTable({ cpu }: Results): string {
+/** CPU of each process. */
+export function cpuTable(pairs: readonly CpuPair[]): string {
   const lines = (subject: string, rounds: readonly Record<string, number>[]): string[][] => {
     const names = Object.keys(rounds[0] ?? {});
     const line = (name: string, values: number[]): string[] => [
@@ -195,11 +196,11 @@ export function cpuTable({ cpu }: Results): string {
   return markdownTable('subject, process, CPU % of a core (median), of each'.split(', '), [
     ...lines(
       'kvm-audio',
-      cpu.map((round) => round.ours),
+      pairs.map((pair) => pair.ours),
     ),
     ...lines(
       'yardstick',
-      cpu.map((round) => round.yardstick),
+      pairs.map((pair) => pair.yardstick),
     ),
   ]);
 }
