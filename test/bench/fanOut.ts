@@ -93,7 +93,7 @@ async function measureListeners(
     process.kill(sinks.pid, 'SIGSTOP');
     await pause(stallMs);
     const stalled = memory(pid);
-    // A heartbeat's: of within the second, when the queues have been full for long.
+    // Of now, when the queues have been full for long.
     const { stream } = (await daemon.status()).input;
     process.kill(sinks.pid, 'SIGCONT');
     return {

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
+import { allowedCores, keepOnCores } from '../helpers/cores.js';
 import { playOn } from '../helpers/PcmRecording.js';
 import type { TestProcess } from '../helpers/TestProcess.js';
 import { rate } from './chirps.js';
@@ -12,7 +11,7 @@ import { settingOf } from './settings.js';
 export type CpuPlan = {
   /** Pairs at a time, or one after the other. */
   pairs: number;
-  /** From the start of the sound on, of the program, and of whoever runs beside it. */
+  /** From the start of the sound on; the yardstick alone has one of its own. */
   warmUpSeconds: number;
   seconds: number;
 };
@@ -29,43 +28,45 @@ const spareSeconds = 10;
 const playedMin = 0.98;
 
 /**
- * As the device has it: one core, and nothing beside the subject but who plays to it. The program
- * and the yardstick take turns, each started anew.
+ * As the device has it: one daemon on one core, and nothing beside it but who plays to it and the
+ * witness. The program and the yardstick take turns, each started anew.
  *
  * @throws where one of them did not play all the time.
  */
 export async function measureCpuAlone(plan: CpuPlan): Promise<CpuSeries> {
-  const { pairs, warmUpSeconds, seconds } = plan;
-  const core = availableParallelism() - 1;
-  const series = { how: 'alone on one core', when: timesOf(plan), pairs: [] as CpuPair[] };
-  note(series, pairs);
+  const { pairs } = plan;
+  const how = 'one daemon on one core';
+  note(how, plan);
+  const measured: CpuPair[] = [];
   for (let i = 0; i < pairs; i++) {
-    series.pairs.push({
-      ours: await measureOne('kvm-audio', core, warmUpSeconds, seconds),
-      yardstick: await measureOne('yardstick', core, undefined, seconds),
-    });
+    const pair: CpuPair = { ours: {}, yardstick: {} };
+    const turns = [
+      async () => {
+        pair.ours = await measureOne('kvm-audio', plan);
+      },
+      async () => {
+        pair.yardstick = await measureOne('yardstick', plan);
+      },
+    ];
+    // What the machine has less of from minute to minute is to favour none of them.
+    for (const turn of i % 2 === 0 ? turns : turns.reverse()) await turn();
+    measured.push(pair);
   }
-  return series;
+  return { how, when: timesOf(plan), pairs: measured };
 }
 
 async function measureOne(
   name: SubjectName,
-  core: number,
-  warmUpSeconds: number | undefined,
-  seconds: number,
+  { warmUpSeconds, seconds }: CpuPlan,
 ): Promise<Record<string, number>> {
+  const [lastCore = '0'] = /\d+$/.exec(allowedCores()) ?? [];
   const [percent = {}] = await withSubjects([name], async (subjects) => {
-    for (const pid of Object.values(subjects[0]?.pids ?? {})) keepOnCore(pid, core);
-    return measurePlaying(subjects, warmUpSeconds ?? subjects[0]?.warmUpSeconds ?? 0, seconds);
+    const [subject] = subjects;
+    for (const pid of Object.values(subject?.pids ?? {})) keepOnCores(pid, lastCore);
+    const ownWarmUp = subject?.warmUpSeconds ?? warmUpSeconds;
+    return measurePlaying(subjects, Math.min(warmUpSeconds, ownWarmUp), seconds);
   });
   return percent;
-}
-
-/** All threads that it has, and those that they start. */
-function keepOnCore(pid: number, core: number): void {
-  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(pid)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
 }
 
 /**
@@ -77,9 +78,8 @@ function keepOnCore(pid: number, core: number): void {
  */
 export async function measureCpuTogether(plan: CpuPlan): Promise<CpuSeries> {
   const { pairs, warmUpSeconds, seconds } = plan;
-  const when = timesOf(plan);
   const how = `${pairs} of each on all cores`;
-  note({ how, when }, pairs);
+  note(how, plan);
   const names = Array.from({ length: pairs }, () => ['kvm-audio', 'yardstick'] as const).flat();
   const percents = await withSubjects(names, (subjects) =>
     measurePlaying(subjects, warmUpSeconds, seconds),
@@ -87,7 +87,7 @@ export async function measureCpuTogether(plan: CpuPlan): Promise<CpuSeries> {
   const at = (index: number): Record<string, number> => percents[index] ?? {};
   return {
     how,
-    when,
+    when: timesOf(plan),
     pairs: Array.from({ length: pairs }, (_, i) => ({
       ours: at(2 * i),
       yardstick: at(2 * i + 1),
@@ -99,8 +99,9 @@ function timesOf({ warmUpSeconds, seconds }: CpuPlan): string {
   return `over ${seconds.toFixed(0)} s after ${warmUpSeconds.toFixed(0)}`;
 }
 
-function note({ how, when }: Omit<CpuSeries, 'pairs'>, pairs: number): void {
-  process.stderr.write(`medium: CPU, kvm-audio and yardstick, ${how}, ${when}, ${pairs} pairs\n`);
+function note(how: string, plan: CpuPlan): void {
+  const text = `medium: CPU, kvm-audio and yardstick, ${how}, ${timesOf(plan)}`;
+  process.stderr.write(`${text}, ${plan.pairs} pairs\n`);
 }
 
 async function withSubjects<T>(

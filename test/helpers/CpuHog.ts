@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { allowedCores, keepOnCores } from './cores.js';
 import { inRepository } from './repository.js';
 import { TestProcess } from './TestProcess.js';
 
@@ -9,16 +8,13 @@ import { TestProcess } from './TestProcess.js';
  */
 export class CpuHog {
   readonly #pid: number;
-  readonly #cores: string;
+  readonly #cores = allowedCores();
   readonly #process: TestProcess;
 
   constructor(pid: number, { busyMs, idleMs }: { busyMs: number; idleMs: number }) {
     this.#pid = pid;
-    this.#cores = /^Cpus_allowed_list:\s+(\S+)/m.exec(
-      readFileSync('/proc/self/status', 'utf8'),
-    )![1]!;
     const core = String(Number.parseInt(this.#cores, 10));
-    execFileSync('taskset', ['-a', '-c', '-p', core, String(pid)]);
+    keepOnCores(pid, core);
     const hog = [process.execPath, inRepository('test/helpers/cpuHog.mjs'), busyMs, idleMs];
     const args = ['-c', core, 'chrt', '-f', '1', ...hog.map(String)];
     this.#process = new TestProcess('CPU hog', 'taskset', args, process.env);
@@ -27,6 +23,6 @@ export class CpuHog {
   /** The process has all cores, and to itself. */
   async stop(): Promise<void> {
     await this.#process.stop('SIGKILL');
-    execFileSync('taskset', ['-a', '-c', '-p', this.#cores, String(this.#pid)]);
+    keepOnCores(this.#pid, this.#cores);
   }
 }

@@ -24,7 +24,7 @@ const takesMax = 12;
 const material = makeMaterial();
 /** Played before the material where the playout delay may still move: at the start, after a gap. */
 const settleSeconds = 4;
-/** Pipelines report once a second; a correction lasts for three at least. */
+/** Pipelines are asked for their figures; a correction lasts for three at least. */
 const lookMs = 500;
 /**
  * The shortest frames first: a longer frame takes a part of the margin, a shorter one gives it

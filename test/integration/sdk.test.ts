@@ -146,7 +146,7 @@ describe('with a running daemon', () => {
     expect(JSON.parse(stdout)).toEqual({ thrown: 1, connections: 1 });
   });
 
-  it('a talker is told each second how its packets arrive, and clients’ own figures are shown', async () => {
+  it('a talker is told now and then how its packets arrive, and clients’ own figures are shown', async () => {
     const client = 'test';
     const listener = new Listener({ path: socketPath(daemon.runtimeFolder, 'input'), client });
     const talker = new Talker({ path: socketPath(daemon.runtimeFolder, 'output'), client });

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DaemonStatus, directions } from '@kvm-audio/client';
 import { limits } from '@kvm-audio/protocol';
@@ -14,6 +15,13 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a signal was sent to it that it has not met yet. */
+function isPending(pid: number, signal: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const masks = [...status.matchAll(/^S(?:hd|ig)Pnd:\t([0-9a-f]+)$/gm)];
+  return masks.some(([, mask]) => (BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n);
 }
 
 /** Whether it has a TCP socket, of IPv4, such as Node's debugger listens on. */
@@ -136,6 +144,25 @@ describe('the supervisor', () => {
     process.kill(starting, 'SIGCONT');
     const status = await daemon.waitForStatus('end', ({ output }) => output.state !== 'starting');
     expect(status.output).toMatchObject({ state: 'running', pid: starting, restarts: 1 });
+    await daemon.stop();
+  });
+
+  it('reads all that a pipeline says at its end, also where their channel was full', async () => {
+    const { pid, output } = await daemon.status();
+    const pipeline = output.pid as number;
+    const lines = 40; // the kernel takes some ten
+    process.kill(pid, 'SIGSTOP');
+    for (let i = 0; i < lines; i++) {
+      process.kill(pipeline, 'SIGUSR1');
+      await waitFor('delivered signal', () => !isPending(pipeline, constants.signals.SIGUSR1));
+    }
+    process.kill(pipeline, 'SIGTERM');
+    // Then it has said all that it says.
+    await waitFor('closed card', async () => !(await daemon.outputCard.status()).playback.open);
+    process.kill(pid, 'SIGCONT');
+    const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
+    expect(status.output.lastExit).toBe('exit code 0');
+    expect(daemon.log.match(/a signal that means nothing/g)).toHaveLength(lines);
     await daemon.stop();
   });
 

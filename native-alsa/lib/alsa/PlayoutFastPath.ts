@@ -53,7 +53,7 @@ export type PlayoutEngagement = PlayoutState & {
   standstillUs: number;
   /**
    * with the first packet from then on the stream wakes its owner, who is to take it back and look
-   * at what was carried; there is room for 1024 packets
+   * at what was carried; there is room for 1280 packets
    */
   tellAtUs: number;
 };

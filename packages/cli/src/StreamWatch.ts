@@ -6,7 +6,7 @@ import {
   type StreamState,
 } from '@kvm-audio/client';
 
-/** Who hears nothing wants to know why in some seconds; feedback comes each two. */
+/** Who hears nothing wants to know why in some seconds; feedback comes each 2.5 s. */
 const lookMs = 3_000;
 
 export type AskStatus = (signal: AbortSignal) => Promise<Pick<DaemonStatus, Direction>>;

@@ -5,7 +5,7 @@ const notOurs = "the daemon's user must be in the group of /dev/snd, `audio` on 
 /** Of a sound card that cannot be opened, by the errno's name. */
 const deviceHints: Readonly<Record<string, string>> = {
   EACCES: notOurs,
-  EBUSY: 'another program has it open: `fuser /dev/snd/*` names the process',
+  EBUSY: 'another program has it open; of a real card `fuser /dev/snd/*` names it',
   EPERM: notOurs,
 };
 

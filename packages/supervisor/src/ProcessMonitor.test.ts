@@ -72,6 +72,16 @@ describe('the monitor', () => {
     );
   });
 
+  test('tells no CPU of a moment, such as that of a start', async () => {
+    const started = await startNode('');
+    const monitor = new ProcessMonitor(() => [started.pid]);
+    monitor.look(started.pid, 0);
+    monitor.sample(499);
+    expect(monitor.usageOf(started.pid)?.cpuPercent).toBeNull();
+    monitor.sample(500);
+    expect(monitor.usageOf(started.pid)?.cpuPercent).toBeGreaterThanOrEqual(0);
+  });
+
   test('forgets a process that is gone, and knows another that came', async () => {
     const [first, second] = [await startNode(''), await startNode('')];
     let pids = [first.pid];

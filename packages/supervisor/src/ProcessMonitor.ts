@@ -11,6 +11,9 @@ type Watched = {
   usage: ProcessUsage | null;
 };
 
+/** Over less a figure of CPU says what a process does now, and not what it takes. */
+const apartMsMin = 500;
+
 /**
  * CPU and memory of the daemon's processes: the supervisor alone reads them, now and then; all
  * others look at what it has. A process that is gone, or was replaced by another with the same id,
@@ -47,7 +50,7 @@ export class ProcessMonitor {
   /** At one that is new, so that something is known of it before the next sample. */
   look(pid: number, nowMs: number): void {
     const watched = this.#watched.get(pid) ?? this.#watch(pid);
-    if (!watched) return;
+    if (!watched || (watched.taken && nowMs - watched.atMs < apartMsMin)) return;
     const taken = watched.figures.read();
     if (!taken) {
       this.#forget(pid);

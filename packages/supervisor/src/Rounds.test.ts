@@ -1,16 +1,16 @@
 import { type Direction, directions } from '@kvm-audio/protocol';
 import { Rounds } from './Rounds.js';
 
-let running: Set<Direction>;
+let expected: Set<Direction>;
 let made: number;
 let rounds: Rounds;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  running = new Set(directions);
+  expected = new Set(directions);
   made = 0;
   rounds = new Rounds({
-    isRunning: (direction) => running.has(direction),
+    isExpected: (direction) => expected.has(direction),
     work: () => {
       made += 1;
     },
@@ -43,21 +43,28 @@ test('one that tells twice is waited for no less than the other', () => {
   expect(made).toBe(1);
 });
 
-test('who does not run is not waited for', () => {
-  running.delete('input');
+test('who is not to tell any is not waited for', () => {
+  expected.delete('input');
   rounds.heard('output');
   expect(made).toBe(1);
 });
 
-test('where one that runs is silent, or none runs, a timer makes them', () => {
+test('where one is silent, or both are, a timer makes them, each five seconds after the last', () => {
   for (let beat = 0; beat < 8; beat++) {
     rounds.heard('output');
     jest.advanceTimersByTime(2_500);
   }
   expect(made).toBe(4);
-  running.clear();
-  jest.advanceTimersByTime(10_000);
+  jest.advanceTimersByTime(2_000);
+  for (const direction of directions) rounds.heard(direction);
+  expect(made).toBe(5);
+  jest.advanceTimersByTime(4_999);
+  expect(made).toBe(5);
+  jest.advanceTimersByTime(1);
   expect(made).toBe(6);
+  expected.clear();
+  jest.advanceTimersByTime(10_000);
+  expect(made).toBe(8);
 });
 
 test('behind the end none is made', () => {

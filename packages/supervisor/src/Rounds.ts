@@ -1,8 +1,8 @@
 import { type Direction, directions } from '@kvm-audio/protocol';
 
 export type RoundsOptions = {
-  /** Whether figures of it are to come. */
-  isRunning(direction: Direction): boolean;
+  /** Whether figures of it are to come, be it the first. */
+  isExpected(direction: Direction): boolean;
   /** What is done once a round. */
   work(): void;
   /** A round that no figures made for so long is made by a timer. */
@@ -18,7 +18,6 @@ export class Rounds {
   readonly #options: RoundsOptions;
   /** Those that have told their figures since the last round. */
   readonly #told = new Set<Direction>();
-  #madeAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RoundsOptions) {
@@ -27,30 +26,27 @@ export class Rounds {
 
   /** Makes the first round. */
   start(): void {
-    const { lateMs } = this.#options;
+    this.#timer = setTimeout(() => this.#make(), this.#options.lateMs);
     this.#make();
-    this.#timer = setInterval(() => {
-      if (performance.now() - this.#madeAtMs >= lateMs) this.#make();
-    }, lateMs);
   }
 
   /** A pipeline has told its figures by itself. */
   heard(direction: Direction): void {
     if (!this.#timer) return;
     this.#told.add(direction);
-    const { isRunning } = this.#options;
-    if (directions.every((each) => this.#told.has(each) || !isRunning(each))) this.#make();
+    const { isExpected } = this.#options;
+    if (directions.every((each) => this.#told.has(each) || !isExpected(each))) this.#make();
   }
 
   /** Idempotent. No round is made afterwards. */
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   #make(): void {
     this.#told.clear();
-    this.#madeAtMs = performance.now();
+    this.#timer?.refresh();
     this.#options.work();
   }
 }

@@ -100,7 +100,7 @@ export class Supervisor {
     const settings = config.buffers;
     this.#buffers = new BufferControl({ settings, pipelines, usageOf, log }, nowMs);
     this.#rounds = new Rounds({
-      isRunning: (direction) => this.#pipelines[direction].process.state === 'running',
+      isExpected: (direction) => this.#isUnderWay(direction),
       work: () => this.#look(),
       lateMs: 2 * reportMs(config),
     });
@@ -126,6 +126,11 @@ export class Supervisor {
     log.info({ output: output.device, input: input.device, runtimeFolder, version }, 'started');
     for (const direction of directions) this.#pipelines[direction].process.start();
     this.#rounds.start();
+  }
+
+  #isUnderWay(direction: Direction): boolean {
+    const { state } = this.#pipelines[direction].process;
+    return state === 'starting' || state === 'running';
   }
 
   #look(): void {

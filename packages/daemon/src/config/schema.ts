@@ -112,7 +112,7 @@ const latency = z.strictObject({
     .min(5)
     .max(10_000)
     .default(200)
-    .describe('late is also what is above this, in ms, over some two seconds'),
+    .describe('late is also what is above this, in ms, from one report to the next'),
   jitterMs: z
     .number()
     .min(1)

@@ -9,8 +9,8 @@ import {
 import { type Decision, LatencyOptimiser, type Observation } from './LatencyOptimiser.js';
 import { type Interval, LatencyWatch } from './LatencyWatch.js';
 
-/** What calls may be late once, and not the next time. */
-const earlyMs = 100;
+/** What calls may be late once, and not the next time: half of the least time between two calls. */
+const earlyMs = 500;
 
 /** A pipeline, as far as its latency goes. */
 export interface LatencySubject {
