@@ -148,6 +148,9 @@ describe('a source that is ahead of what is heard', () => {
 
   it('by one burst is back in time before the optimiser looks', async () => {
     await play(late);
+    // Else the jitter buffer drops some.
+    const hasRoom = ({ output: { stream } }: DaemonStatus) => (stream?.capacity.frames ?? 0) > 15;
+    await daemon.waitForStatus('room for it', hasRoom);
     source!.send(15);
     const burst = await daemon.waitForStatus(
       'late packets',
