@@ -26,6 +26,17 @@ describe('what a bridge says', () => {
     ]);
   });
 
+  test('is a trouble once whose seconds pass', () => {
+    const backoff = (seconds: number) =>
+      new ProtocolError('PIPELINE_UNAVAILABLE', `backoff (exit code 1), next try in ${seconds} s`);
+    for (const seconds of [4.5, 4.4, 3]) log.disconnected('output', backoff(seconds));
+    log.disconnected('output', new ProtocolError('PIPELINE_UNAVAILABLE', 'backoff (exit code 2)'));
+    expect(lines).toEqual([
+      'output not connected: backoff (exit code 1), next try in 4.5 s; trying again',
+      'output not connected: backoff (exit code 2); trying again',
+    ]);
+  });
+
   test('is `lost` only of a connection that was there', () => {
     log.connected('output');
     log.disconnected('output', broken);

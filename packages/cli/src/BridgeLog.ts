@@ -42,8 +42,10 @@ export class BridgeLog {
     const why = escapeControls(error?.message ?? 'the daemon closed the connection');
     const told = this.#told[side];
     const line = `${side} ${what}: ${why}; trying again`;
-    if (told.has(line)) return;
-    told.add(line);
+    // It says in how many seconds a pipeline is tried again, each time in fewer.
+    const trouble = line.replace(/\d+(\.\d+)? s\b/g, 's');
+    if (told.has(trouble)) return;
+    told.add(trouble);
     this.#write(line);
   }
 
