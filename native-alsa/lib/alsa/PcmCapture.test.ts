@@ -73,10 +73,13 @@ test('a full ring drops what is new, counts it, and marks the next slot', async 
   const recorder = await openCapture(card.device, { slotCount: 3, slotFrames: 240 }, false);
   const { capture } = recorder;
   await until(() => capture.counters().ringFullSlots >= 4);
-  takeSlots(recorder);
-  expect(recorder.heard.map(({ positionFrames }) => positionFrames)).toEqual([0, 240, 480]);
-  await until(() => capture.peek() !== undefined);
-  takeSlots(recorder);
+  // On a busy machine the next slot may come while these are taken.
+  await until(() => {
+    takeSlots(recorder);
+    return recorder.heard.length > 3;
+  });
+  const positions = recorder.heard.map(({ positionFrames }) => positionFrames);
+  expect(positions.slice(0, 3)).toEqual([0, 240, 480]);
   const first = recorder.heard[3]!;
   const { framesLost, ringFullSlots } = capture.counters();
   expect(recorder.heard[2]!.discontinuity).toBe(false);
