@@ -137,10 +137,11 @@ describe('a steady stream', () => {
   test('is carried before others: the playing card first, then the capturing one', async () => {
     daemon = await TestDaemon.start({ config: { realtime: { fifoPriority: 3 } } });
     const { output, input } = await daemon.status();
-    const priorities = [
-      priority(output.pid!, 'alsa-playback'),
-      priority(input.pid!, 'alsa-capture'),
-    ];
+    // A pipeline runs before its card is open.
+    const priorities = await waitFor('threads of both cards', () => {
+      const found = [priority(output.pid!, 'alsa-playback'), priority(input.pid!, 'alsa-capture')];
+      return found.includes(undefined) ? undefined : found;
+    });
     const refused = (wanted: number): boolean =>
       daemon.log.includes(`SCHED_FIFO ${wanted} was refused`);
     expect(priorities).toEqual([refused(3) ? 0 : 3, refused(2) ? 0 : 2]);
