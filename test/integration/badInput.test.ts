@@ -249,7 +249,7 @@ describe('kvm-audiod on bad input', () => {
     const socket = join(folder, 'control.sock');
     expect(await runControl(['status'], folder)).toEqual({
       code: 69,
-      said: `kvm-audioctl: nobody answers on ${socket} (ENOENT); is kvm-audiod running?\n`,
+      said: `kvm-audioctl: nobody answers on ${socket} (ENOENT); is kvm-audiod running, with the same KVM_AUDIO_RUNTIME_DIR?\n`,
     });
   });
 });

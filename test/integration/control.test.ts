@@ -50,11 +50,12 @@ describe('a running daemon', () => {
     );
   });
 
-  it('says of a pipeline that ends before it has answered that it is unavailable', async () => {
+  it('says that a pipeline which ends is unavailable, and what the other one answers', async () => {
     const path = socketPath(daemon.runtimeFolder, 'control');
     const control = await ControlClient.open({ path, client: 'test' });
     const { pid } = (await control.call('status.get', {})).input;
     process.kill(pid!, 'SIGSTOP');
+    const ofBoth = control.call('quality.get', {});
     const answer = control.call('quality.set', { direction: 'input', level: 'low' });
     answer.catch(() => undefined);
     // Requests are taken in order: the pipeline was asked when this is answered.
@@ -65,6 +66,7 @@ describe('a running daemon', () => {
       retryable: true,
       message: expect.stringContaining('the input pipeline is not running'),
     });
+    expect(await ofBoth).toEqual(await control.call('quality.get', { direction: 'output' }));
     expect((await control.call('status.get', {})).pid).toBeGreaterThan(0);
     control.close();
   });

@@ -97,6 +97,11 @@ describe('the supervisor', () => {
       expect(silent.output.state).toBe('running');
       expect(silent.input.reportAgeMs).toBeLessThan(3_000);
     }
+    const asked = daemon.call('quality.get', { direction: 'output' });
+    const told = await asked.then(String, (error: Error) => error.message);
+    if (silent.output.pid === pid) {
+      expect(told).toMatch(/ it hangs \(no heartbeat for 4.5 s\) and is being ended$/);
+    }
     const status = await daemon.waitForStatus('restart', (now) => now.output.restarts === 1);
     expect(status.output.lastExit).toBe(
       'killed by the supervisor (SIGKILL): no heartbeat for 4.5 s',

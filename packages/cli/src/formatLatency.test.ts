@@ -98,6 +98,9 @@ describe('the latency', () => {
 
   test('of nothing says that', () => {
     const text = formatted({ output: null, input: null });
-    expect(text.split('\n').slice(-2)).toEqual(['input: no figures', 'output: no figures']);
+    expect(text.split('\n').slice(-2)).toEqual([
+      'input: no figures; kvm-audioctl status says why',
+      'output: no figures; kvm-audioctl status says why',
+    ]);
   });
 });

@@ -86,7 +86,7 @@ export function formatLatencyReport(report: LatencyReport): string {
   const missing = (['input', 'output'] as const).filter((direction) => report[direction] === null);
   const rows = known.flatMap(formatRows);
   const remarks = [
-    ...missing.map((direction) => `${direction}: no figures`),
+    ...missing.map((direction) => `${direction}: no figures; kvm-audioctl status says why`),
     ...formatRemarks(known, report.limits),
   ];
   return [

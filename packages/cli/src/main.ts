@@ -7,7 +7,7 @@ import { metricsCommand } from './commands/metrics.js';
 import { qualityCommand, setPositionals } from './commands/quality.js';
 import { statusCommand } from './commands/status.js';
 import { guardStandardStreams } from './standardStreams.js';
-import { usageText } from './usageText.js';
+import { commandMissing, usageText } from './usageText.js';
 import { wrongFlag } from './wrongFlag.js';
 
 /** As in sysexits.h. */
@@ -22,7 +22,7 @@ const exitCodeOf: Record<string, number> = {
 
 const hintOf: Record<string, string> = {
   AUDIO_ALREADY_RUNNING: '; --takeover takes its place',
-  CONNECTION_CLOSED: '; is kvm-audiod running?',
+  CONNECTION_CLOSED: '; is kvm-audiod running, with the same KVM_AUDIO_RUNTIME_DIR?',
 };
 
 function die(error: unknown): never {
@@ -60,11 +60,13 @@ async function main(argv: string[]): Promise<void> {
     .command(metricsCommand)
     .command(qualityCommand)
     .command(demoCommand)
-    .demandCommand(1, 'a command is missing')
+    .demandCommand(1, commandMissing)
     .check(() => wrongFlag(argv, optionsOf(parser).boolean) ?? true)
     .strict()
     // Only where there are commands; all others turn it off, and call it an argument.
     .strictCommands()
+    // The wrapping breaks within words.
+    .wrap(null)
     .epilogue('KVM_AUDIO_RUNTIME_DIR says where the sockets are.')
     .parserConfiguration({
       'duplicate-arguments-array': false,

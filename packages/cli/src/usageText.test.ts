@@ -13,6 +13,8 @@ test.each([
     ['set', '--bogus', 'input', 'low', '--no-json', '--wait=-1'],
     'unknown argument --bogus',
   ],
+  ['a command is missing', ['--bogus=1'], 'unknown argument --bogus'],
+  ['a command is missing', ['--json'], 'a command is missing'],
   ['anything\n  else', [], 'anything; else'],
 ])('%s, of %j, is told as it was typed', (message, argv, text) => {
   expect(usageText(message, argv, ['<direction>', '<level>'], ['json', 'wait'])).toBe(text);

@@ -1,3 +1,6 @@
+/** What the parser is to say where there is none. */
+export const commandMissing = 'a command is missing';
+
 /** As it was typed, where it was: the parser forgets its dashes. */
 function typed(name: string, argv: readonly string[]): string {
   const isIt = (arg: string): boolean => arg.replace(/^-+|=.*$/gs, '') === name;
@@ -33,11 +36,11 @@ export function usageText(
   const following = /^Not enough arguments following: (.*)$/s.exec(message)?.[1];
   if (following) return `--${following} needs a value`;
   const got = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
-  if (got) {
+  if (got || message === commandMissing) {
     // An option that is unknown has taken the argument behind it, which is not what is missing.
     const unknown = unknownOptions(argv, known);
     if (unknown.length > 0) return `unknown argument ${unknown.join(', ')}`;
-    return `missing: ${positionals.slice(Number(got)).join(' ')}`;
   }
+  if (got) return `missing: ${positionals.slice(Number(got)).join(' ')}`;
   return message.trim().replace(/\s*\n\s*/g, '; ');
 }

@@ -101,7 +101,8 @@ function placePayload(packet: TalkerPacket, placed: PlacedPacket): void {
     placed.payloadEnd = packet.payloadEnd;
     return;
   }
-  const { payload } = packet;
+  // Who calls it from JavaScript may have given nothing.
+  const payload = (packet as TalkerPacket | undefined)?.payload;
   const bytesMax = limits.packetPayloadBytesMax;
   if (!(payload instanceof Uint8Array)) throw new RangeError('payload must be a Uint8Array');
   if (payload.length < 1 || payload.length > bytesMax) {

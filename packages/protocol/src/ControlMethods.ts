@@ -38,8 +38,9 @@ export type ControlMethods = {
   'latency.get': Method<Record<string, never>, LatencyReport>;
   /** The numbers of the status, for a program that watches many machines. */
   'metrics.get': Method<Record<string, never>, MetricsText>;
-  /** Every level of both directions, as it would be with the present configuration. */
+  /** Every level of the directions that run, as it would be with the present configuration. */
   'quality.list': Method<Record<string, never>, QualityEntry[]>;
+  /** What is set, of one direction or of those that run. */
   'quality.get': Method<{ direction?: Direction }, QualityEntry[]>;
   /** Answers the effective format. Takes effect within one frame. */
   'quality.set': Method<{ direction: Direction; level: QualityLevel }, QualityEntry>;

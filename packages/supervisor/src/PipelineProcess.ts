@@ -26,6 +26,7 @@ import {
   type ResultOf,
 } from '@kvm-audio/protocol';
 import { Downtime } from './Downtime.js';
+import { describeEnding, describeExit } from './describeExit.js';
 import { HangWatch } from './HangWatch.js';
 import { NewestReport } from './NewestReport.js';
 import { RestartPolicy } from './RestartPolicy.js';
@@ -84,16 +85,6 @@ export type PipelineProcessOptions = {
 
 /** Exit codes after which another start with the same configuration is of no use. */
 const unusableCodes: readonly number[] = [exitCodes.configuration, exitCodes.unknownDevice];
-
-function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal ? `killed by ${signal}` : `exit code ${code}`;
-}
-
-/** Of one that the supervisor ended, as it hung. */
-function describeEnding(code: number | null, signal: NodeJS.Signals | null): string {
-  if (signal) return `killed by the supervisor (${signal})`;
-  return code === exitCodes.ok ? 'ended by the supervisor' : describeExit(code, signal);
-}
 
 /**
  * One pipeline's process over all its lives: spawns it, waits for `ready`, watches its heartbeat,
@@ -231,8 +222,12 @@ export class PipelineProcess {
   }
 
   #inWords(retryAfterMs: number | null): string {
-    // Its channel ends first, the process is seen to end in a moment.
-    if (this.#state === 'running') return 'it ends in this moment';
+    if (this.#state === 'running') {
+      // Its channel ends first, the process is seen to end in a moment.
+      return this.#hangReason === undefined
+        ? 'it ends in this moment'
+        : `it hangs (${this.#hangReason}) and is being ended`;
+    }
     if (retryAfterMs === null) return this.#state;
     return `${this.#state} (${this.#lastExit}), next try in ${(retryAfterMs / 1000).toFixed(1)} s`;
   }

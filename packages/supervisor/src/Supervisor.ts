@@ -245,6 +245,17 @@ export class Supervisor {
     return [process.pid, ...children];
   }
 
+  /** What those that run answer; rejects as the first of them does where none does. */
+  async #askEach<T>(
+    wanted: readonly Direction[],
+    ask: (process: PipelineProcess) => Promise<T>,
+  ): Promise<T[]> {
+    const asked = wanted.map((direction) => ask(this.#pipelines[direction].process));
+    const answers = await Promise.allSettled(asked);
+    const results = answers.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []));
+    return results.length > 0 ? results : Promise.all(asked);
+  }
+
   readonly #methods: MethodsOf<ControlMethods> = {
     'status.get': () => this.#status(),
     'latency.get': async () => {
@@ -262,12 +273,12 @@ export class Supervisor {
       return { contentType, text: metricsText(await this.#status()) };
     },
     'quality.list': async () => {
-      const lists = directions.map((d) => this.#pipelines[d].process.ask('quality.list', {}));
-      return (await Promise.all(lists)).flat();
+      const lists = this.#askEach(directions, (process) => process.ask('quality.list', {}));
+      return (await lists).flat();
     },
     'quality.get': ({ direction }) => {
       const wanted = direction === undefined ? directions : [direction];
-      return Promise.all(wanted.map((d) => this.#pipelines[d].process.ask('quality.get', {})));
+      return this.#askEach(wanted, (process) => process.ask('quality.get', {}));
     },
     'quality.set': async ({ direction, level }) => {
       const entry = await this.#pipelines[direction].process.ask('quality.set', { level });

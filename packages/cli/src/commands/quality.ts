@@ -1,5 +1,6 @@
 import {
   type ControlClient,
+  type Direction,
   directions,
   type QualityEntry,
   qualityLevels,
@@ -25,6 +26,16 @@ function formatEntries(entries: readonly QualityEntry[]): string {
   return formatTable([heading, ...rows], [2, 3, 4, 5]);
 }
 
+/** A direction whose pipeline does not run has no entry. */
+function formatAnswer(
+  entries: readonly QualityEntry[],
+  wanted: readonly Direction[] = directions,
+): string {
+  const silent = wanted.filter((one) => !entries.some(({ direction }) => direction === one));
+  const remarks = silent.map((one) => `${one}: no answer; kvm-audioctl status says why`);
+  return [formatEntries(entries), ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
+}
+
 type AskArgs = { json: boolean; wait: number };
 
 const listCommand: CommandModule<object, AskArgs> = {
@@ -33,7 +44,7 @@ const listCommand: CommandModule<object, AskArgs> = {
   builder: (args) => args.strictCommands(false).options(jsonOption).options(waitOption),
   handler: async ({ json, wait }) => {
     const entries = await askDaemon((control) => control.call('quality.list', {}), wait);
-    printAnswer(entries, json, formatEntries);
+    printAnswer(entries, json, formatAnswer);
   },
 };
 
@@ -56,7 +67,7 @@ const getCommand: CommandModule<object, GetArgs> = {
     const params = direction === undefined ? {} : { direction };
     const get = (control: ControlClient) => control.call('quality.get', params);
     const entries = await askDaemon(get, wait);
-    printAnswer(entries, json, formatEntries);
+    printAnswer(entries, json, (all) => formatAnswer(all, direction && [direction]));
   },
 };
 
