@@ -73,10 +73,10 @@ bench-long: build ## the promises of 10 minutes, all legs at a time: half an hou
 	test/bench/run.sh --long $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: build ## GStreamer, ffmpeg and alsaloop beside it, installed through apt [ARGS=...]
+bench-peers: build ## the same beside GStreamer, ffmpeg and alsaloop, installed through apt: 50 minutes [ARGS=...]
 	@docker/install-debian.sh gstreamer1.0-tools gstreamer1.0-alsa gstreamer1.0-plugins-base \
 	  gstreamer1.0-plugins-good ffmpeg alsa-utils
-	test/bench/run.sh --parts latency --levels medium,ultra $(ARGS)
+	test/bench/run.sh $(ARGS)
 
 .PHONY: jitter
 jitter: build ## the playout target in virtual time: delay and loss of each trace, as a table

@@ -46,7 +46,7 @@ const seconds = {
   longest: Number(values.seconds ?? (trial ? 6 : long ? 600 : 60)),
   /** Of others at medium. */
   peers: trial ? 5 : 20,
-  short: trial ? 4 : 8,
+  short: trial ? 4 : 15,
 };
 /**
  * For four minutes V8 compiles what runs once a second, most of it in the first two; once in five

@@ -63,7 +63,7 @@ function latencyLine(setting: Setting, name: SubjectName, legs: readonly Leg[]):
 export function processTable({ rows }: Results): string {
   const medium = rows.find(({ setting }) => setting.name === 'medium');
   const lines = medium ? subjectNames.flatMap((name) => processLines(medium, name)) : [];
-  const head = 'subject, process, CPU % of a core, private dirty MB, PSS MB';
+  const head = 'subject, process, CPU % of a core, private dirty MB at most, PSS MB at the end';
   return markdownTable(head.split(', '), lines);
 }
 
@@ -72,13 +72,11 @@ function processLines({ legs: all }: Row, name: SubjectName): string[][] {
   const last = legs.at(-1);
   if (!last) return [];
   const names = processesOf(legs);
-  const lines = names.map((each) => {
-    const used = last.memory[each];
-    return [
-      ...[name, each, twoDigits(cpuOf(legs, [each]))],
-      ...[oneDigit(used?.privateDirtyMb ?? Number.NaN), oneDigit(used?.pssMb ?? Number.NaN)],
-    ];
-  });
+  const lines = names.map((each) => [
+    ...[name, each, twoDigits(cpuOf(legs, [each]))],
+    oneDigit(Math.max(...(last.dirtyMb[each] ?? []), last.memory[each]?.privateDirtyMb ?? 0)),
+    oneDigit(last.memory[each]?.pssMb ?? Number.NaN),
+  ]);
   return names.length > 1
     ? [...lines, [name, 'together', twoDigits(cpuOf(legs, names)), '', '']]
     : lines;

@@ -5,7 +5,7 @@ import { PcmRecording, pcmFormat } from '../helpers/PcmRecording.js';
 import { SdkBridge } from '../helpers/SdkBridge.js';
 import { TestDaemon, type TestDaemonOptions } from '../helpers/TestDaemon.js';
 
-/** At medium; a count in the status is up to a second old. */
+/** At medium. */
 const packetsPerSecond = 50;
 const packetMs = 1_000 / packetsPerSecond;
 /** What a codec makes of silence behind sound; sound has 16,000. */

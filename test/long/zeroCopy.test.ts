@@ -21,7 +21,7 @@ type Look = {
   collections: number;
   /** Allocations of the card's thread so far. */
   allocations: number;
-  /** Of then, or a little before: a status is a second old. */
+  /** Of then, or a little before: what is younger than 200 ms is not asked for anew. */
   stream: PipelineReport;
 };
 

@@ -38,7 +38,7 @@ export function reportMs({ latency }: Config): number {
 
 /**
  * A report is most of what is said on the channel. The supervisor runs without V8's compiler, and
- * once a second is too rare for the pipeline's: as JSON the runtime writes and reads it by itself,
+ * a report each 2.5 s is too rare for the pipeline's: as JSON the runtime writes and reads it by itself,
  * in about a tenth of the time that msgpackr takes in JavaScript then (51 µs instead of 519, and
  * 39 instead of 352, with `--max-opt=0`; AMD EPYC, Node 20.20, 2026-11-29).
  */

@@ -10,6 +10,7 @@ export class JitterCapacity {
   readonly #target: PlayoutTarget;
   #frames: number | null = null;
   #targetWins = 0;
+  #targetWinsNow = false;
 
   constructor(jitter: JitterBuffer, target: PlayoutTarget) {
     this.#jitter = jitter;
@@ -19,11 +20,21 @@ export class JitterCapacity {
   /** @returns how many of the oldest packets were too many. */
   set(frames: number, frameMs: number): number {
     this.#frames = frames;
-    if ((frames - 1) * frameMs * framesPerMs < this.#target.goalFrames) this.#targetWins += 1;
+    this.#targetWinsNow = false;
+    this.#lookWhoWins(frameMs);
     return this.#jitter.resize(frames, this.#target);
   }
 
+  /** The target may have grown over the size, or the frames have become shorter, since then. */
+  #lookWhoWins(frameMs: number): void {
+    if (this.#frames === null) return;
+    const wins = (this.#frames - 1) * frameMs * framesPerMs < this.#target.goalFrames;
+    if (wins && !this.#targetWinsNow) this.#targetWins += 1;
+    this.#targetWinsNow = wins;
+  }
+
   report(frameMs: number): QueueCapacity {
+    this.#lookWhoWins(frameMs);
     return {
       frames: this.#frames,
       ms: this.#jitter.capacityFrames(frameMs * framesPerMs) / framesPerMs,

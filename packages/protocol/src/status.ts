@@ -61,7 +61,7 @@ export type QueueCapacity = {
   frames: number | null;
   /** What that comes to, with frames of the present length. */
   ms: number;
-  /** Sizes that were set under the playout target and one frame, which held instead. */
+  /** How often the playout target and one frame came to be more than the size, and held instead. */
   targetWins: number;
 };
 

@@ -46,6 +46,7 @@ export class AdaptiveBufferManager {
   /** For how many ticks in a row growing (1) or shrinking (-1) was spoken for. */
   #trend = 0;
   #trendTicks = 0;
+  #trendSamples = 0;
   #adaptations = 0;
   #lastAdaptationMs: number | null = null;
 
@@ -61,15 +62,18 @@ export class AdaptiveBufferManager {
     return this.#applied;
   }
 
-  /** @param nowMs when it is, since 1970: for `last_adaptation` alone. */
-  tick({ processes, latencyMs, jitterBuffer }: BufferSample, nowMs: number): void {
+  /**
+   * @param nowMs when it is, since 1970: for `last_adaptation` alone.
+   * @param again nothing was looked at since the tick before: the sample is still that one's.
+   */
+  tick({ processes, latencyMs, jitterBuffer }: BufferSample, nowMs: number, again = false): void {
     if (processes.length === 0) return;
     this.#cpuPercent = sum(processes.map(({ cpuPercent }) => cpuPercent));
     this.#memoryPercent =
       sum(processes.map(({ memoryPercent }) => memoryPercent)) / processes.length;
     if (latencyMs !== undefined) this.#smooth(latencyMs);
     const combined = this.#combine(this.#cpuPercent, this.#memoryPercent);
-    const next = this.#move(combined);
+    const next = this.#move(combined, again);
     if (this.#settings.overflowAndHysteresis && this.#overflow.tick(jitterBuffer)) {
       if (!this.#isLate) next.output = this.#clamp(next.output + 1);
     }
@@ -121,8 +125,8 @@ export class AdaptiveBufferManager {
     return factor(averageMs, latencyTargetMs, latencyMaxMs);
   }
 
-  #move(combined: number): BufferSizes {
-    const holds = this.#holds(Math.sign(combined));
+  #move(combined: number, again: boolean): BufferSizes {
+    const holds = this.#holds(Math.sign(combined), again);
     const size = (direction: Direction): number => {
       const now = this.#state[direction];
       return holds
@@ -138,11 +142,17 @@ export class AdaptiveBufferManager {
     return combined > 0 ? combined * (maxFrames - size) : combined * (size - minFrames);
   }
 
-  /** Whether this was spoken for long enough. */
-  #holds(trend: number): boolean {
+  /** Whether this was spoken for long enough. The first sample that does is one word, however often told. */
+  #holds(trend: number, again: boolean): boolean {
     const { overflowAndHysteresis, growTicks, shrinkTicks } = this.#settings;
-    this.#trendTicks = trend === this.#trend ? this.#trendTicks + 1 : 1;
-    this.#trend = trend;
+    if (trend !== this.#trend) {
+      this.#trend = trend;
+      this.#trendTicks = 1;
+      this.#trendSamples = 1;
+    } else {
+      if (!again) this.#trendSamples += 1;
+      if (this.#trendSamples > 1) this.#trendTicks += 1;
+    }
     return !overflowAndHysteresis || this.#trendTicks >= (trend > 0 ? growTicks : shrinkTicks);
   }
 

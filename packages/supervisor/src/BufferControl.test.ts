@@ -188,22 +188,31 @@ describe('a size', () => {
     expect(control.stats().average_latency_ms).toBeNull();
     control.look(1_399);
     for (let i = 0; i < 6; i++) stepped.tick();
-    expect(control.stats().output_buffer_size).toBeGreaterThan(6);
-    expect({ ...control.stats(), last_adaptation: 0 }).toEqual({
-      ...stepped.control.stats(),
-      last_adaptation: 0,
-    });
-    expect(pipelines.output.frames).toEqual([6, control.stats().output_buffer_size]);
+    expect(control.stats().average_latency_ms).toBe(stepped.control.stats().average_latency_ms);
     control.look(1_400);
     stepped.tick();
     expect(control.stats().average_latency_ms).toBe(stepped.control.stats().average_latency_ms);
   });
 
+  test('is not changed by one look, in however many ticks it speaks for that', () => {
+    const { control, pipelines } = bench({ tickMs: 200 });
+    control.look(1_200);
+    expect(pipelines.output.frames).toEqual([6]);
+    control.look(2_400);
+    // Each tick of the second look is one more that speaks for growing.
+    const stepped = bench({ tickMs: 200 });
+    for (let i = 0; i < 7; i++) stepped.tick();
+    const { output_buffer_size: size } = control.stats();
+    expect(size).toBeGreaterThan(6);
+    expect(size).toBe(stepped.control.stats().output_buffer_size);
+    expect(pipelines.output.frames).toEqual([6, size]);
+  });
+
   test('settles, and takes no longer, where all of an hour is due', () => {
     const { control } = bench({ tickMs: 50 });
-    control.look(3_600_000);
-    const { output_buffer_size: size } = control.stats();
-    control.look(3_600_050);
-    expect(control.stats().output_buffer_size).toBe(size);
+    for (const hours of [1, 2]) control.look(hours * 3_600_000);
+    expect(control.stats().output_buffer_size).toBe(20);
+    control.look(7_200_050);
+    expect(control.stats().output_buffer_size).toBe(20);
   });
 });

@@ -61,7 +61,9 @@ export class BufferControl {
     const due = Math.floor((nowMs - this.#tickedMs) / settings.tickMs);
     this.#tickedMs += due * settings.tickMs;
     if (sample) {
-      for (let i = 0; i < Math.min(due, ticksMax); i++) this.#manager.tick(sample, Date.now());
+      for (let i = 0; i < Math.min(due, ticksMax); i++) {
+        this.#manager.tick(sample, Date.now(), i > 0);
+      }
     }
     for (const direction of directions) this.tell(direction);
   }

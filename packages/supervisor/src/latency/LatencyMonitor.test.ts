@@ -210,7 +210,7 @@ describe('a daemon', () => {
     expect(output.changes).toEqual([{ targetMs: 20 }]);
   });
 
-  test('is late also where one second is above the maximum', async () => {
+  test('is late also where the time from one report to the next is above the maximum', async () => {
     const { output, run } = bench();
     await run(8);
     output.latencyMs = 201;
