@@ -22,7 +22,7 @@ test: build lint types ## everything: lint, types, unit and integration tests
 	node_modules/.bin/jest --selectProjects unit integration --maxWorkers=3
 
 .PHONY: test-long
-test-long: build ## what takes 20 minutes more: drift, replugging, standing cards, the optimiser, zero copy
+test-long: build ## what takes 40 minutes more: drift, replugging, standing cards, the optimiser, zero copy
 	node_modules/.bin/jest --selectProjects long --runInBand
 
 .PHONY: build
