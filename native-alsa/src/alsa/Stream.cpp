@@ -108,9 +108,10 @@ bool Stream::letGo(int64_t limitNs) {
     thread_.abandon();
     return false;
   }
-  // The memory waits for the garbage collector; file descriptors are too few for that.
+  // The rest waits for the garbage collector; file descriptors and sound are too dear for that.
   core_->toThread.close();
   core_->toJs.close();
+  core_->memory.letGoOfSamples();
   return true;
 }
 
@@ -135,6 +136,9 @@ Napi::Value Stream::stop(const Napi::CallbackInfo& info) {
 Napi::Value Stream::finish(const Napi::CallbackInfo& info) {
   const bool joined = letGo(info[0].As<Napi::Boolean>() ? kJoinNsMax : 0);
   Environment::of(info.Env()).remove(this);
+  // What is called back refers to this object: both would hold each other for good. A call that is
+  // being made has its own hold on the function.
+  onEvents_.Reset();
   Unref();
   return Napi::Boolean::New(info.Env(), joined);
 }

@@ -1,6 +1,8 @@
 #include "StreamMemory.h"
 
-#include <cstdlib>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <new>
 
@@ -27,14 +29,24 @@ StreamMemory::StreamMemory(int32_t slotCount, int32_t slotFramesMax, unsigned ch
   samplesOffset_ =
       roundToLine(kHeadersOffset + static_cast<std::size_t>(slotCount) * sizeof(SlotHeader));
   byteLength_ = samplesOffset_ + static_cast<std::size_t>(slotCount + 1) * slotStride_;
-  void* bytes = nullptr;
-  if (posix_memalign(&bytes, kCacheLine, byteLength_) != 0) return;
+  void* const bytes =
+      mmap(nullptr, byteLength_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (bytes == MAP_FAILED) return;
+  // Touched now, so that no thread has to wait for a page while it carries sound.
   std::memset(bytes, 0, byteLength_);
   bytes_ = static_cast<char*>(bytes);
   words_ = new (bytes_) std::atomic<int32_t>[kHeadersOffset / sizeof(int32_t)]{};
 }
 
-StreamMemory::~StreamMemory() { std::free(bytes_); }
+StreamMemory::~StreamMemory() {
+  if (bytes_ != nullptr) munmap(bytes_, byteLength_);
+}
+
+void StreamMemory::letGoOfSamples() {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t from = (samplesOffset_ + page - 1) / page * page;
+  if (from < byteLength_) madvise(bytes_ + from, byteLength_ - from, MADV_DONTNEED);
+}
 
 StreamMemory::SlotHeader& StreamMemory::header(int32_t index) const {
   const int32_t slot = index >= slotCount_ ? index - slotCount_ : index;

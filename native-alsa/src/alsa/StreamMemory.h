@@ -97,6 +97,8 @@ class StreamMemory {
   int16_t* samples(int32_t index) const;
   // One slot more than the ring has: where a capture with a full ring reads to.
   int16_t* scratch() const;
+  // Nobody wants the sound any more: its pages go back at once, what reads it finds silence.
+  void letGoOfSamples();
 
   int32_t next(int32_t index) const { return index + 1 == 2 * slotCount_ ? 0 : index + 1; }
   int32_t distance(int32_t from, int32_t to) const {

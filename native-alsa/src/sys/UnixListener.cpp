@@ -53,7 +53,10 @@ Napi::Value UnixListener::accepting(const Napi::CallbackInfo& info) {
 Napi::Value UnixListener::close(const Napi::CallbackInfo& info) {
   const bool open = fd_ >= 0;
   release();
-  if (open) Unref();
+  if (!open) return info.Env().Undefined();
+  // See UnixSocket::close.
+  onAccept_.Reset();
+  Unref();
   return info.Env().Undefined();
 }
 
