@@ -70,6 +70,32 @@ describe('no click is heard', () => {
   });
 });
 
+/** How often sound begins, where 5 ms of exact silence or more end it. */
+function beginnings(samples: readonly number[]): number {
+  let count = 0;
+  let silent = 240;
+  for (const sample of samples) {
+    if (sample === 0) silent += 1;
+    else {
+      if (silent >= 240) count += 1;
+      silent = 0;
+    }
+  }
+  return count;
+}
+
+test.each([100, 300, 600, 900])(
+  'a source that stopped %i ms ago ends, or is taken over, without a sound',
+  (pausedMs) => {
+    // It stops where the tone is loudest.
+    const stopped = () => tone(2, 25);
+    const next = tone(2, 25, 2e6 + 1_000 * pausedMs);
+    const { samples } = heard(followedBy(stopped(), next), 4 + pausedMs / 1_000);
+    expect(beginnings(samples)).toBe(2);
+    expect(beginnings(heard(stopped(), 4).samples)).toBe(1);
+  },
+);
+
 describe('a pause that a source announces', () => {
   const frameMs = 20;
   /** Two seconds, the pause, two seconds. @param moves whether its media time goes on meanwhile */

@@ -181,10 +181,18 @@ export class Player {
 
   /** Its last sample may be any: silence, or another sound, comes behind it without a click. */
   #endSound(nowUs: number): void {
-    const slot = this.#card.isGiven && this.#writer.acquire();
+    const fades = this.#card.isGiven && !this.#noteFaded();
+    const slot = fades && this.#writer.acquire();
     if (slot) this.#commitSilence(slot, fadeFrames, nowUs);
     this.#writer.breakOff();
     this.#card.endOfStream();
+  }
+
+  /** @returns whether all that was given has died away, in silence of the card's thread. */
+  #noteFaded(): boolean {
+    const { hasFaded } = this.#card;
+    if (hasFaded) this.#writer.noteFaded();
+    return hasFaded;
   }
 
   #commitSilence(slot: PcmSlot, frames: number, nowUs: number): void {
@@ -325,7 +333,7 @@ export class Player {
       this.#card.noteStart(goalFrames);
       return;
     }
-    if (this.#card.hasFaded) this.#writer.noteFaded();
+    this.#noteFaded();
     const missing = Math.round(goalFrames - this.#card.fillFrames);
     const slot = missing > 0 ? this.#writer.acquire() : undefined;
     if (slot) this.#commitSilence(slot, Math.min(missing, packetFramesMax), nowUs);
