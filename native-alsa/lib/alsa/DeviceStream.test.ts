@@ -55,6 +55,13 @@ test('`opened` tells what was negotiated', async () => {
   expect(negotiated!.cardName).not.toBe('');
 });
 
+test('a capture without a clock of its own is refused, and takes no CPU for long', async () => {
+  const recorder = startCapture('null', {});
+  await until(() => recorder.error !== undefined);
+  expect(recorder.error).toMatchObject({ code: 'ALSA_IO', deviceGone: false });
+  expect(recorder.error?.message).toContain('it gives sound many times faster than it lasts');
+});
+
 test('a card that is not there is gone, and may come back', async () => {
   const error = await errorOf(openCapture('hw:31'));
   expect(error.message).toContain('ALSA device "hw:31": the card is not there: ');

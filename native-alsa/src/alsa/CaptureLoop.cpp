@@ -5,6 +5,13 @@
 
 namespace kvm_audio {
 
+namespace {
+
+// A receiver that is thought to run at 48 kHz may run at 192.
+constexpr int64_t kFasterMax = 8;
+
+}  // namespace
+
 int CaptureLoop::stream() {
   int error = begin();
   for (;;) {
@@ -30,6 +37,8 @@ int CaptureLoop::stream() {
 int CaptureLoop::begin() {
   abandonSlot();
   const int error = device_.start();
+  begunNs_ = monotonicNs();
+  readFrames_ = 0;
   statistic(StreamMemory::kStreaming) = error >= 0 ? 1 : 0;
   return error;
 }
@@ -65,7 +74,14 @@ int CaptureLoop::readWhatIsThere() {
     left -= got;
     firstNs += framesToNs(got);
   }
-  return 0;
+  return hasNoClock() ? kNoClock : 0;
+}
+
+// A PCM that is no card may give samples as fast as they are read, and would take a whole CPU.
+bool CaptureLoop::hasNoClock() const {
+  const int64_t fastestFrames = kFasterMax * nsToFrames(monotonicNs() - begunNs_);
+  const auto spareFrames = static_cast<int64_t>(device_.bufferFrames() + core_.options.rate / 4);
+  return readFrames_ > fastestFrames + spareFrames;
 }
 
 snd_pcm_sframes_t CaptureLoop::readSome(snd_pcm_sframes_t frames, int64_t firstNs) {
@@ -77,6 +93,7 @@ snd_pcm_sframes_t CaptureLoop::readSome(snd_pcm_sframes_t frames, int64_t firstN
   if (got <= 0) return got;
   filledFrames_ += static_cast<int32_t>(got);
   positionFrames_ += got;
+  readFrames_ += got;
   expectedNs_ = firstNs + framesToNs(got);
   statistic(StreamMemory::kFramesMoved) += got;
   noteProgress(monotonicNs());

@@ -23,6 +23,7 @@ class CaptureLoop final : public DeviceLoop {
   void endSlot();
   void abandonSlot();
   snd_pcm_sframes_t wakeFrames() const;
+  bool hasNoClock() const;
 
   int32_t head_ = 0;
   int32_t slotFrames_ = 0;
@@ -32,6 +33,8 @@ class CaptureLoop final : public DeviceLoop {
   bool measureGap_ = false;
   int64_t expectedNs_ = 0;  // when the next sample is due if none is lost
   int64_t positionFrames_ = 0;
+  int64_t begunNs_ = 0;
+  int64_t readFrames_ = 0;  // since then
 };
 
 }  // namespace kvm_audio

@@ -176,7 +176,9 @@ void PcmDevice::describe(int error, Failure& failure) const {
                       error == -ENOMEM || error == -EIO || error == -EMFILE || error == -ENFILE;
   const char* const because = opened_ ? "" : explanation.first;
   // What the error is called is that of whatever was looked for in the name.
-  const char* const what = unknown ? "" : snd_strerror(error);
+  const char* const what = unknown             ? ""
+                           : error == kNoClock ? "it gives sound many times faster than it lasts"
+                                               : snd_strerror(error);
   std::snprintf(failure.detail, sizeof failure.detail, "%s%s%s", what,
                 *what && *because ? ": " : "", because);
 }

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <cerrno>
 #include <cstdint>
 
 #include "AlsaCalls.h"
@@ -17,6 +18,9 @@ struct DeviceTime {
   snd_pcm_sframes_t availFrames = 0;
   int64_t atNs = 0;
 };
+
+// Beside libasound's errors: what a PCM without a clock of its own does, a null or a file.
+constexpr int kNoClock = -ETIME;
 
 // One open PCM handle in non-blocking mode, interleaved, in the card's own shape: all frames here
 // are the card's. Used by its device thread alone. Results are libasound's: negative errno = error.

@@ -50,6 +50,8 @@ const gone = failure('ALSA_DEVICE_GONE', 'no such device');
 function bench(watchFolders: string[] = []) {
   const devices: FakeDevice[] = [];
   const lines: string[] = [];
+  /** Beside the lines about trouble. */
+  const openings: string[] = [];
   const owner = { onOpened: jest.fn(), onWake: jest.fn(), onClosing: jest.fn() };
   const fatal = jest.fn();
   const keeper = new DeviceKeeper<FakeDevice, Negotiated>(
@@ -61,13 +63,16 @@ function bench(watchFolders: string[] = []) {
     owner,
     {
       key: 'input.device',
+      direction: 'capture',
       device: 'card',
       watchFolders,
-      log: createLog('test', 'info', (line) => lines.push(line)),
+      log: createLog('test', 'info', (line) =>
+        (line.includes('device opened') ? openings : lines).push(line),
+      ),
       fatal,
     },
   );
-  return { keeper, devices, lines, owner, fatal };
+  return { keeper, devices, lines, openings, owner, fatal };
 }
 
 /** Runs what promises have ready. */
@@ -201,10 +206,31 @@ describe('a device keeper', () => {
     await jest.advanceTimersByTimeAsync(100);
     await jest.advanceTimersByTimeAsync(60_000);
     devices[1]?.events.opened({ rate: 48_000 });
+    await jest.advanceTimersByTimeAsync(1_000);
     devices[1]?.events.failed(gone);
     devices[1]?.join();
     await jest.advanceTimersByTimeAsync(100);
     expect(devices).toHaveLength(3);
+  });
+
+  test('tries once a second, and says so once, where it fails as soon as it is open', async () => {
+    const { keeper, devices, lines, openings } = bench();
+    keeper.start();
+    await settle();
+    async function openAndFail(afterMs: number): Promise<void> {
+      devices.at(-1)?.events.opened({ rate: 48_000 });
+      devices.at(-1)?.events.failed(failure('ALSA_IO', 'no clock', 'ETIME'));
+      devices.at(-1)?.join();
+      await jest.advanceTimersByTimeAsync(afterMs);
+    }
+    for (let i = 0; i < 300; i++) await openAndFail(100);
+    expect(devices).toHaveLength(301);
+    await openAndFail(999);
+    expect(devices).toHaveLength(301);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(devices).toHaveLength(302);
+    expect(lines.filter((line) => line.includes('no clock'))).toHaveLength(1);
+    expect(openings).toHaveLength(1);
   });
 
   test('hears nothing of a device that it has given up', async () => {
@@ -363,6 +389,7 @@ describe('a device keeper', () => {
     expect(keeper.lostReason).toMatch(/^refused; .*group/);
     devices.at(-1)?.events.opened({ rate: 48_000 });
     expect(keeper.lostReason).toBeNull();
+    await jest.advanceTimersByTimeAsync(1_000);
     await fail(gone);
     expect(lines.filter((line) => line.includes('no such device'))).toHaveLength(2);
   });

@@ -40,6 +40,7 @@ export type DeviceOptions = {
   /** The key of the configuration that names the device, and its value: for errors. */
   key: string;
   device: string;
+  direction: 'capture' | 'playback';
   /** Folders where a change may mean that the device has come. */
   watchFolders: readonly string[];
   log: Log;
@@ -49,6 +50,8 @@ export type DeviceOptions = {
 
 /** How often a lost device is tried: briskly after it was lost or something changed, then for ever. */
 const retry = { fastMs: 100, fastForMs: 30_000, slowMs: 1_000 };
+/** One that fails sooner than this after it was opened is in the same trouble still. */
+const steadyMs = 1_000;
 /** An opening that takes longer is told: some cards take a second. */
 const slowOpeningMs = 3_000;
 /** A device thread that hangs in the kernel is left behind after this. */
@@ -70,6 +73,7 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   #outdated = false;
   #negotiated: Negotiated | undefined;
   #openingAtMs = 0;
+  #openedAtMs = 0;
   #openingTimer: NodeJS.Timeout | undefined;
   #closing: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -77,8 +81,10 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
   /** Since when it is tried briskly. */
   #briskSinceMs: number | undefined;
   #lostReason: string | null = null;
-  /** What the log has of it, since it was last open. */
+  /** What the log has of it, since it was last open for a while. */
   #loggedTrouble: string | undefined;
+  /** It failed as soon as it was open: that it is open again is no news. */
+  #wasBrief = false;
   #hasWarned = false;
 
   constructor(
@@ -147,6 +153,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
     );
   }
 
+  #tellOfOpening(negotiated: Negotiated): void {
+    const { device, direction, log } = this.#options;
+    log[this.#wasBrief ? 'debug' : 'info']({ ...negotiated, device }, `${direction} device opened`);
+  }
+
   #warnOfSlowOpening(): void {
     const { device, log } = this.#options;
     log.warn(
@@ -165,11 +176,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
         if (this.#device !== device) return;
         clearTimeout(this.#openingTimer);
         this.#opened = true;
-        this.#briskSinceMs = undefined;
+        this.#openedAtMs = performance.now();
         this.#negotiated = negotiated;
         this.#lostReason = null;
-        this.#loggedTrouble = undefined;
         this.#stopTrying();
+        this.#tellOfOpening(negotiated);
         this.#warnOf(negotiated);
         this.#owner.onOpened(device, negotiated);
         if (this.#outdated) this.reopen();
@@ -186,6 +197,11 @@ export class DeviceKeeper<Device extends ClosableDevice, Negotiated extends Gran
 
   #onFailed(error: DeviceFailure): void {
     const nowMs = performance.now();
+    this.#wasBrief = this.#opened && nowMs - this.#openedAtMs < steadyMs;
+    if (this.#opened && !this.#wasBrief) {
+      this.#briskSinceMs = undefined;
+      this.#loggedTrouble = undefined;
+    }
     this.#briskSinceMs ??= nowMs;
     const fast = nowMs - this.#briskSinceMs < retry.fastForMs;
     this.#closeDevice();

@@ -120,6 +120,7 @@ export class InputPipeline implements Pipeline {
         key: 'input.device',
         device: input.device,
         watchFolders: soundCardFolders(process.env),
+        direction: 'capture',
         log,
         fatal,
       },
@@ -281,7 +282,6 @@ export class InputPipeline implements Pipeline {
   }
 
   #onOpened(device: PcmCapture, negotiated: Negotiated): void {
-    const { input } = this.#context.config;
     this.#openedUs = monotonicUs();
     this.#letGo();
     this.#discontinuity = true;
@@ -290,7 +290,6 @@ export class InputPipeline implements Pipeline {
     this.#fast = new FastCapture(device, this.#sinks, this.#numbers, (frame, frames) =>
       this.#onCarried(frame, frames),
     );
-    this.#context.log.info({ ...negotiated, device: input.device }, 'capture device opened');
   }
 
   #onClosing(device: PcmCapture): void {

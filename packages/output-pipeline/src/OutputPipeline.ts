@@ -145,6 +145,7 @@ export class OutputPipeline implements Pipeline {
         key: 'output.device',
         device: output.device,
         watchFolders: soundCardFolders(process.env),
+        direction: 'playback',
         log,
         fatal,
       },
@@ -243,7 +244,6 @@ export class OutputPipeline implements Pipeline {
 
   #onOpened(device: PcmPlayback, negotiated: Negotiated): void {
     const { output } = this.#context.config;
-    this.#context.log.info({ ...negotiated, device: output.device }, 'playback device opened');
     this.#target.setHeld(negotiated.heldFrames);
     this.#cardRate.onOpened(negotiated.rate);
     this.#player = new Player(
