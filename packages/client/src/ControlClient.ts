@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import {
   type Connection,
   type ControlMethods,
+  checkHello,
   checkSocketPath,
   limits,
   type ParamsOf,
@@ -50,12 +51,13 @@ export class ControlClient extends EventEmitter<ControlClientEvents> {
    *
    * @throws ProtocolError CONNECTION_CLOSED where no daemon listens on `path`; FORBIDDEN where it
    *   may not be opened; DEADLINE_EXCEEDED; PROTOCOL_VERSION, naming both.
-   * @throws Error where `path` is longer than 107 bytes.
+   * @throws Error where `path` is longer than 107 bytes; ProtocolError BAD_PARAMS where `client` is.
    * @throws the reason of a signal that is aborted.
    */
   static async open(options: ControlClientOptions): Promise<ControlClient> {
     const { path, client, signal } = options;
     checkSocketPath(path);
+    checkHello({ role: 'control', client });
     const control = new ControlClient();
     const close = (): void => control.close();
     const connection = await connect(

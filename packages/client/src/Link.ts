@@ -1,6 +1,7 @@
 import {
   type Connection,
   type ConnectionHandlers,
+  checkHello,
   checkSocketPath,
   type clientNotices,
   type Hello,
@@ -58,7 +59,10 @@ export class Link {
   #connection: Connection | undefined;
   #format: StreamFormat | undefined;
 
-  /** @throws Error where the path is too long for a socket. */
+  /**
+   * @throws Error where the path is too long for a socket.
+   * @throws ProtocolError BAD_PARAMS where the hello would be refused.
+   */
   constructor(
     path: string,
     hello: Omit<Hello, 'protocol'>,
@@ -66,6 +70,7 @@ export class Link {
     handlers: LinkHandlers,
   ) {
     checkSocketPath(path);
+    checkHello(hello);
     this.#path = path;
     this.#hello = hello;
     this.#handlers = handlers;

@@ -145,6 +145,14 @@ describe('a listener', () => {
     const path = `/tmp/${'x'.repeat(107)}`;
     expect(() => new Listener({ path, client: 'test' })).toThrow(/107 is the limit/);
   });
+
+  test.each([
+    [{ client: 'test' }, 'path must be a string, not undefined'],
+    [{ path: '/tmp/x' }, 'options.client is missing (must be a string of at most 64 bytes)'],
+    [{ path: '/tmp/x', client: 'x'.repeat(65) }, /^options.client must be a string of at most 64/],
+  ])('says which option is wrong: %j', (options, message) => {
+    expect(() => new Listener(options as ListenerOptions)).toThrow(message);
+  });
 });
 
 describe('a handler that throws', () => {

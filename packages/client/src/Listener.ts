@@ -94,7 +94,10 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncItera
     connections: 0,
   };
 
-  /** @throws Error where `path` is longer than 107 bytes. */
+  /**
+   * @throws Error where `path` is longer than 107 bytes.
+   * @throws ProtocolError BAD_PARAMS, naming the option that is not as it must be.
+   */
   constructor(options: ListenerOptions) {
     super();
     const { path, client, signal } = options;

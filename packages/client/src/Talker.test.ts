@@ -253,3 +253,8 @@ describe('a talker', () => {
     },
   );
 });
+
+test('a talker that would be refused each time is refused at once', () => {
+  const options = { path: '/tmp/x', client: 'test', takeover: 'yes' as unknown as boolean };
+  expect(() => new Talker(options)).toThrow('options.takeover must be true or false, not "yes"');
+});

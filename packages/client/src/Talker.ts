@@ -101,7 +101,10 @@ export class Talker extends EventEmitter<TalkerEvents> {
   #dropped = 0;
   #sentBefore = 0;
 
-  /** @throws Error where `path` is longer than 107 bytes. */
+  /**
+   * @throws Error where `path` is longer than 107 bytes.
+   * @throws ProtocolError BAD_PARAMS, naming the option that is not as it must be.
+   */
   constructor(options: TalkerOptions) {
     super();
     const { path, client, takeover, signal } = options;

@@ -29,6 +29,15 @@ const helloFields = {
 };
 export type Hello = Shaped<typeof helloFields>;
 
+/**
+ * Before it is said: it is refused each time that it is.
+ *
+ * @throws ProtocolError BAD_PARAMS, naming the field.
+ */
+export function checkHello(hello: Omit<Hello, 'protocol'>): void {
+  shape(helloFields)({ ...hello, protocol: protocolVersion }, 'options');
+}
+
 /** A role of another socket passes, to be refused as that. What is none is told this socket's. */
 function roleFor(accepted: readonly Role[]): Check<Role> {
   return (value, path) => roles.find((role) => role === value) ?? oneOf(accepted)(value, path);

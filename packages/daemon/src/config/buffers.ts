@@ -93,7 +93,9 @@ export function checkSizes(settings: BufferSettings, context: z.RefinementCtx): 
     if (settings[low] < settings[high]) continue;
     refuse(high, `${settings[high]} is not more than ${low} = ${settings[low]}`);
   }
-  for (const [less, more] of orders) {
+  // Then a size between them is not what is wrong.
+  const isEmpty = settings.minFrames > settings.maxFrames;
+  for (const [less, more] of isEmpty ? ([['minFrames', 'maxFrames']] as const) : orders) {
     if (settings[less] <= settings[more]) continue;
     refuse(more, `${settings[more]} is less than ${less} = ${settings[less]}`);
   }

@@ -165,6 +165,10 @@ describe('a mistake in it', () => {
     ],
     [{ buffers: { startFrames: 2 } }, 'buffers.startFrames: 2 is less than minFrames = 3'],
     [{ buffers: { maxFrames: 5 } }, 'buffers.maxFrames: 5 is less than startFrames = 6'],
+    [
+      { buffers: { minFrames: 20, maxFrames: 3 } },
+      'buffers.maxFrames: 3 is less than minFrames = 20',
+    ],
     [{ realtime: { fifoPriority: 99 } }, 'realtime.fifoPriority = 99: must be at most 10'],
     [{ latency: { maxMs: 40 } }, 'latency.maxMs: 40 is less than targetMs = 50'],
     [{ latency: { tolerance: 0.9 } }, 'latency.tolerance = 0.9: must be at least 1'],
