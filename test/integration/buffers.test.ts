@@ -128,7 +128,8 @@ describe('the size of a queue', () => {
     buffers: {
       ...{ minFrames: 3, startFrames: 20, maxFrames: 20 },
       ...{ cpuLowPercent: 999, cpuHighPercent: 1_000 },
-      ...{ sizeSmoothing: 1, growTicks: 1_000 },
+      // At the first look: after five seconds who stands still is sent away.
+      ...{ sizeSmoothing: 1, growTicks: 1_000, shrinkTicks: 1 },
     },
   };
 
