@@ -120,9 +120,12 @@ const residue: Record<Direction, (report: Report) => number[]> = {
 /** What was lost in between stays missing; what is only late is heard in the next report. */
 async function allPlayedSince(before: Report, daemon: TestDaemon): Promise<void> {
   const counts = residue.output(before);
-  await daemon.waitForStatus('counts of packets that were heard', ({ output }) =>
-    residue.output(output.stream!).every((left, i) => Math.abs(left - counts[i]!) <= unheardMax),
-  );
+  await daemon.waitForStatus('counts of packets that were heard', ({ output: { stream } }) => {
+    // What a busy machine makes late may be cut off whole: nothing of it is heard.
+    const cutMost = (stream!.trimmedMs - before.trimmedMs) / stream!.format.frameMs;
+    const most = unheardMax + cutMost;
+    return residue.output(stream!).every((left, i) => Math.abs(left - counts[i]!) <= most);
+  });
 }
 
 describe('a steady stream', () => {
