@@ -65,11 +65,11 @@ asan: build ## the native tests with AddressSanitizer
 	native-alsa/test/asan.sh
 
 .PHONY: bench
-bench: build ## each promise, measured beside a C yardstick: half an hour [ARGS=--trial]
+bench: build ## each promise, measured beside a C yardstick: three quarters of an hour [ARGS=--trial]
 	test/bench/run.sh $(ARGS)
 
 .PHONY: bench-long
-bench-long: build ## the promises of 10 minutes, all legs at a time: half an hour and more [ARGS='--seconds 5']
+bench-long: build ## the promises of 10 minutes, all legs at a time, and CPU: an hour [ARGS='--seconds 5']
 	test/bench/run.sh --long $(ARGS)
 
 .PHONY: bench-peers
